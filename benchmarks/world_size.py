@@ -1,0 +1,68 @@
+"""Does a run depend on the number of processes? Prints the largest difference of any weight.
+
+python benchmarks/world_size.py [--data-dir DIR]: the table of README.md
+"""
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def train(num_processes: int, folder: Path, *options: object) -> Path:
+    """Train in `num_processes` CPU processes with one thread each -> the run folder."""
+    accelerate = Path(sys.executable).with_name("accelerate")
+    config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")
+    command = [accelerate, "launch", "--config_file", config, "--num_processes", num_processes]
+    command += [ROOT / "gan_dist" / "train.py", "--run-dir", folder, *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{done.args}\n{done.stdout}\n{done.stderr}")
+    return folder
+
+
+def largest_difference(run: Path, other: Path) -> float:
+    """The largest difference between any two weights or buffers of the runs' two networks."""
+    largest = 0.0
+    for network in ("generator", "discriminator"):
+        a, b = (load_file(folder / network / "model.safetensors") for folder in (run, other))
+        assert a.keys() == b.keys()
+        largest = max([largest, *(float((a[name] - b[name]).abs().max()) for name in a)])
+    return largest
+
+
+def losses(run: Path) -> list[float]:
+    """loss_d and loss_g of all rows."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row[name] for row in rows for name in ("loss_d", "loss_g")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", default="data")
+    options = ["--max-steps", 20, "--log-every", 1, "--data-dir", parser.parse_args().data_dir]
+    print("| recipe | type | processes | largest weight difference | largest loss difference, first 5 steps |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for recipe, dtype in itertools.product(("linear", "conv"), ("float64", "float32")):
+            runs = {
+                n: train(n, Path(folder, recipe, dtype, str(n)), "--recipe", recipe, "--dtype", dtype, *options)
+                for n in (1, 2, 4)
+            }
+            for n in (2, 4):
+                apart = max(abs(a - b) for a, b in zip(losses(runs[1])[:10], losses(runs[n])[:10], strict=True))
+                weights = largest_difference(runs[1], runs[n])
+                print(f"| {recipe} | {dtype} | 1 and {n} | {weights:.1e} | {apart:.1e} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""From (step) to this process's images and noise on its device."""
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_dist.config import Config
+from gan_dist.errors import UserError
+from gan_dist.order import Stream, image_indices, normal, permutation
+
+
+class Batches:
+    """Rows of the global batches that belong to one process.
+
+    images: uint8 [num_images, 28, 28]. Raises UserError if they fill no batch.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], config: Config, accelerator: Accelerator) -> None:
+        self.images, self.seed = images, config.run.seed
+        self.batch_size, self.latent_dim = config.run.batch_size, config.model.latent_dim
+        if self.batch_size > len(images):
+            raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
+        self.steps_per_epoch = len(images) // self.batch_size
+        num_rows = self.batch_size // accelerator.num_processes
+        self.rows = range(num_rows * accelerator.process_index, num_rows * (accelerator.process_index + 1))
+        self.device, self.dtype = accelerator.device, getattr(torch, config.run.dtype)
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images [N, 1, 28, 28] in [-1, 1] and noise [N, latent_dim] of step 0, 1, ..."""
+        indices = image_indices(self.seed, step, self.batch_size, self.rows, len(self.images))
+        # One byte a pixel goes to the device and becomes a number there.
+        real = to_unit_range(torch.from_numpy(self.images[indices]).to(self.device), self.dtype)
+        first_row = step * self.batch_size + self.rows.start
+        noise = normal(self.seed, Stream.NOISE, first_row, len(self.rows), self.latent_dim)
+        return real, noise.to(self.dtype).to(self.device)
+
+    def first_images(self, num: int) -> Tensor:
+        """The first images of the first epoch -> uint8 [num, 28, 28], or all if there are fewer."""
+        return torch.from_numpy(self.images[permutation(self.seed, 0, len(self.images))[:num]])
+
+
+def to_unit_range(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 [N, H, W] -> [N, 1, H, W] in [-1, 1]."""
+    return pixels.unsqueeze(1).to(dtype).div_(127.5).sub_(1)

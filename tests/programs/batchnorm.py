@@ -1,0 +1,60 @@
+"""Launched with several processes: GlobalBatchNorm on shards against torch's BatchNorm on the whole batch."""
+
+import sys
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from gan_dist.norm import GlobalBatchNorm, make_global
+from gan_dist.processes import make_accelerator
+
+
+def compare(dtype: torch.dtype, shape: tuple[int, ...], device: torch.device) -> float:
+    """The largest difference of outputs, gradients and running statistics after two batches."""
+    torch.manual_seed(0)
+    rank, world = dist.get_rank(), dist.get_world_size()
+    make_norm = nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d
+    whole = nn.Sequential(make_norm(shape[1])).to(device, dtype)
+    shard = nn.Sequential(make_norm(shape[1])).to(device, dtype)
+    make_global(shard)
+    assert isinstance(shard[0], GlobalBatchNorm)
+    assert shard.state_dict().keys() == whole.state_dict().keys()
+    worst = 0.0
+    for _ in range(2):
+        x = (torch.randn(shape, dtype=dtype) * 3 + 10).to(device).requires_grad_()
+        weight = torch.randn(shape, dtype=dtype).to(device)
+        mine = x.detach().chunk(world)[rank].requires_grad_()
+        out, out_shard = whole(x), shard(mine)
+        (out * weight).sum().backward()
+        (out_shard * weight.chunk(world)[rank]).sum().backward()
+        assert x.grad is not None
+        assert mine.grad is not None
+        pairs = [(out.chunk(world)[rank], out_shard), (x.grad.chunk(world)[rank], mine.grad)]
+        for p, q in zip(whole.parameters(), shard.parameters(), strict=True):
+            assert p.grad is not None
+            assert q.grad is not None
+            summed = q.grad.clone()
+            dist.all_reduce(summed)
+            pairs.append((p.grad, summed))
+        pairs += list(zip(whole.buffers(), shard.buffers(), strict=True))
+        worst = max(
+            [worst, *(float((a - b).detach().abs().max() / b.detach().abs().max().clamp(min=1)) for a, b in pairs)]
+        )
+    shard.eval()
+    whole.eval()
+    if rank == 0:  # alone: in eval mode nothing is asked of the others
+        worst = max(worst, float((shard(x) - whole(x)).detach().abs().max()))
+    return worst
+
+
+if __name__ == "__main__":
+    accelerator = make_accelerator()
+    for dtype in (torch.float64, torch.float32):
+        for shape in ((32, 5), (16, 3, 8, 8)):
+            worst = torch.tensor(compare(dtype, shape, accelerator.device), device=accelerator.device)
+            dist.all_reduce(worst, dist.ReduceOp.MAX)
+            if accelerator.is_main_process:
+                print(f"{str(dtype).removeprefix('torch.')} {len(shape)}d {worst.item():.3e}")
+    accelerator.end_training()
+    sys.exit(0)

@@ -1,0 +1,22 @@
+"""Launched with any number of processes: each writes its rows of the first batch. FOLDER, then train.py's options."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from gan_dist.batches import Batches
+from gan_dist.config import parse
+from gan_dist.data import load_images
+from gan_dist.order import image_indices
+from gan_dist.processes import make_accelerator
+
+if __name__ == "__main__":
+    config = parse(sys.argv[2:])
+    accelerator = make_accelerator()
+    batches = Batches(load_images(config.data.dataset, config.data.data_dir), config, accelerator)
+    real, noise = batches(0)
+    indices = image_indices(config.run.seed, 0, config.run.batch_size, batches.rows, len(batches.images))
+    name = f"{accelerator.num_processes}_{accelerator.process_index}.npz"
+    np.savez(Path(sys.argv[1], name), indices=indices, real=real.numpy(), noise=noise.numpy())
+    accelerator.end_training()

@@ -1,0 +1,102 @@
+"""Options: errors are one line and exit code 2, and touch nothing; recipes go around in a circle."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gan_dist.config import parse
+from tests.conftest import ROOT, train_alone
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ("--lrg 3", r"unknown option --lrg; did you mean --lr-g\?"),
+        ("--lr-g x", "--lr-g"),
+        ("--lr-g", "--lr-g"),
+        ("--lr-g nan", "--lr-g nan: must be greater than 0"),
+        ("--lr-d -1", "--lr-d -1.0: must be greater than 0"),
+        ("--epochs 0", "--epochs 0: must be greater than 0"),
+        ("--max-steps -3", "--max-steps -3: must be greater than 0"),
+        ("--seed -1", "--seed -1: must be from 0"),
+        ("--betas 0.5 1", "--betas"),
+        ("--dataset cifar", "--dataset.*'mnist-5k'"),
+        ("--model transformer", "--model transformer: .* conv, linear"),
+        ("--recipe big", "--recipe big: .* conv, linear"),
+        ("--recipe gone.yaml", "--recipe gone.yaml: cannot be read"),
+        ("surplus", "surplus"),
+    ],
+)
+def test_bad_value_is_one_line(args: str, expected: str, tmp_path: Path) -> None:
+    done = train_alone(*args.split(), "--run-dir", tmp_path / "run", "--data-dir", tmp_path / "data")
+    assert done.returncode == 2
+    assert re.fullmatch(f"error: .*{expected}.*\n", done.stderr), done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("learning-rate: 1", "unknown option --learning-rate"),
+        ("lr-g: fast", "--lr-g"),
+        ("- 1\n- 2", "option: value"),
+        ("a: [", "cannot be read as yaml"),
+    ],
+)
+def test_bad_recipe_names_the_file(text: str, expected: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(text)
+    done = train_alone("--recipe", recipe)
+    assert done.returncode == 2
+    assert re.fullmatch(f"error: --recipe {recipe}: .*{expected}.*\n", done.stderr), done.stderr
+
+
+def test_batch_that_processes_cannot_share() -> None:
+    done = train_alone("--batch-size", 64, WORLD_SIZE="6")
+    assert done.returncode == 2
+    assert "--batch-size 64: 6 processes cannot share it evenly; take 60 or 66" in done.stderr
+
+
+def test_command_line_beats_recipe_beats_default(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("lr_g: 5e-4\nbatch-size: 32\nmax-steps: null\n")  # underscores are fine, too
+    config = parse(["--recipe", str(recipe), "--batch-size", "16"])
+    assert (config.optimizer.lr_g, config.run.batch_size, config.optimizer.lr_d) == (5e-4, 16, 2e-4)
+    assert config.run.recipe == "mine"
+
+
+@pytest.mark.parametrize("recipe", [file.stem for file in (ROOT / "gan_dist" / "recipes").glob("*.yaml")])
+def test_printed_config_is_a_recipe(recipe: str, tmp_path: Path) -> None:
+    args = ["--recipe", recipe, "--betas", "0.1", "0.9", "--max-steps", "7"]
+    printed = tmp_path / "config.yaml"
+    printed.write_text(train_alone(*args, "--print-config").stdout)
+    assert yaml.safe_load(printed.read_text())["betas"] == [0.1, 0.9]
+    assert parse(["--recipe", str(printed)]) == parse(args)
+
+
+def test_help_has_every_option_and_its_default() -> None:
+    help_text = train_alone("--recipe", "conv", "--help").stdout
+    for option in parse([]).to_dict():
+        assert f"--{option} " in help_text
+    assert "(default: conv)" in help_text
+
+
+def test_files_beside_train_hide_no_module(tmp_path: Path) -> None:
+    """Run as a script, `import step` must not find gan_dist/step.py."""
+    (tmp_path / "step.py").write_text("")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit\ndef late():\n    import step\n    print(step.__file__)\natexit.register(late)\n"
+    )
+    done = train_alone("--print-config", PYTHONPATH=str(tmp_path))
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "step.py")
+
+
+def test_options_do_not_wait_for_torch() -> None:
+    code = "import sys; from gan_dist.config import parse; parse([]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ).returncode == 0

@@ -1,0 +1,137 @@
+"""Data: verified before use; damaged, swapped and missing files are told, never trained on."""
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gan_dist.data import IMAGES, load_images
+from gan_dist.errors import UserError
+from tests.conftest import DATA_DIR, train_alone
+
+NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> np.ndarray:
+    """Real MNIST, with caches and downloads out of the way."""
+    try:
+        images = load_images("mnist", str(DATA_DIR))
+    except UserError:
+        pytest.skip("MNIST cannot be had on this machine")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, value in NO_NETWORK.items():
+        monkeypatch.setenv(name, value)
+    return images
+
+
+def idx(images: np.ndarray, magic: int = 0x803) -> bytes:
+    return np.array([magic, *images.shape], dtype=">u4").tobytes() + images.tobytes()
+
+
+def place(folder: Path, content: bytes, name: str = IMAGES, data_set: str = "MNIST") -> Path:
+    file = folder / data_set / "raw" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return file
+
+
+def test_images_are_mnist(images: np.ndarray) -> None:
+    assert images.shape == (60_000, 28, 28)
+    assert abs(images.mean() - 33.3184) < 1e-4  # the figure that everyone normalises with: 0.1307 * 255
+    with pytest.raises(ValueError, match="read-only"):
+        images[0, 0, 0] = 1
+
+
+def test_processes_share_one_mapping(images: np.ndarray) -> None:
+    maps = Path("/proc/self/maps").read_text()
+    line = next(line for line in maps.splitlines() if line.endswith(IMAGES))
+    assert "r--s" in line  # shared: no copy of its own
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_packed_or_not(images: np.ndarray, packed: bool, tmp_path: Path) -> None:
+    content = idx(images)
+    place(tmp_path, gzip.compress(content, 1) if packed else content, IMAGES + ".gz" * packed)
+    assert np.array_equal(load_images("mnist", str(tmp_path)), images)
+    assert (tmp_path / "MNIST/raw" / IMAGES).exists()  # unpacked once
+
+
+def test_read_only_folder_is_left_alone(images: np.ndarray, tmp_path: Path) -> None:
+    folder = place(tmp_path, gzip.compress(idx(images), 1), IMAGES + ".gz").parent
+    folder.chmod(0o555)
+    for _ in range(2):  # the second time from the cache
+        assert np.array_equal(load_images("mnist", str(tmp_path)), images)
+    assert [file.name for file in folder.iterdir()] == [IMAGES + ".gz"]
+    cached = tmp_path / "cache/gan_dist/MNIST" / IMAGES
+    cached.write_bytes(b"damaged")
+    assert np.array_equal(load_images("mnist", str(tmp_path)), images)  # made anew
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda images: b"", "header"),
+        (lambda images: idx(images)[:1_000_000], "1000000 bytes, not 47040016"),
+        (lambda images: idx(images) + b"\0", "47040017 bytes"),
+        (lambda images: idx(images[:10_000]), r"10000, 28, 28\), not"),  # the test set's file
+        (lambda images: idx(images, magic=0x801), "header"),  # labels
+        (lambda images: idx(images[::-1]), "SHA-256"),  # another set of that shape
+    ],
+)
+def test_damaged_file_is_named(images: np.ndarray, damage: object, expected: str, tmp_path: Path) -> None:
+    assert callable(damage)
+    content = damage(images)
+    file = place(tmp_path, content)
+    with pytest.raises(UserError, match=f"{file} is damaged.*{expected}.*delete it"):
+        load_images("mnist", str(tmp_path))
+    assert file.read_bytes() == content
+    file.unlink()
+    packed = place(tmp_path, gzip.compress(content, 1), IMAGES + ".gz")
+    with pytest.raises(UserError, match=f"{packed} is damaged.*{expected}.*delete it"):
+        load_images("mnist", str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(os.urandom(10_000))[:5000]])
+def test_damaged_gz_is_named(images: np.ndarray, content: bytes, tmp_path: Path) -> None:
+    file = place(tmp_path, content, IMAGES + ".gz")
+    with pytest.raises(UserError, match=f"{file} (cannot be unpacked|is damaged).*delete it"):
+        load_images("mnist", str(tmp_path))
+
+
+def test_digits_are_not_taken_for_fashion(images: np.ndarray, tmp_path: Path) -> None:
+    file = place(tmp_path, gzip.compress(idx(images), 1), IMAGES + ".gz", "FashionMNIST")
+    with pytest.raises(UserError, match=f"{file} is damaged or another data set"):
+        load_images("fashion-mnist", str(tmp_path))
+
+
+def test_mnist_5k_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    images = load_images("mnist-5k", str(tmp_path))
+    assert images.shape == (5000, 28, 28)
+    assert abs(images.mean() - 33.3184) < 1  # a fair sample of MNIST
+    shutil.rmtree(tmp_path / "MNIST-5k")
+    assert np.array_equal(load_images("mnist-5k", str(tmp_path)), images)
+
+
+def test_missing_data_is_one_line_with_both_remedies(tmp_path: Path) -> None:
+    args = ["--data-dir", tmp_path / "data", "--run-dir", tmp_path / "run", "--dataset", "kmnist"]
+    done = train_alone(*args, **NO_NETWORK)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("error: --dataset kmnist: ")
+    assert "--data-dir" in line
+    assert "--dataset mnist-5k" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_data_is_never_trained_on(images: np.ndarray, tmp_path: Path) -> None:
+    file = place(tmp_path, idx(images)[:-1])
+    done = train_alone("--data-dir", tmp_path, "--run-dir", tmp_path / "run")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {file} is damaged")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,88 @@
+"""The number of processes does not matter: real ones, started with `accelerate launch`, on real digits."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.world_size import largest_difference, losses, train
+from gan_dist.errors import UserError
+from gan_dist.processes import check_launch
+from tests.conftest import launch, train_alone
+
+
+@pytest.mark.parametrize(("recipe", "batch_size"), [("linear", 64), ("conv", 8)])
+def test_float64_weights_agree(recipe: str, batch_size: int, data_args: list[str], tmp_path: Path) -> None:
+    args = ["--recipe", recipe, "--batch-size", batch_size, "--dtype", "float64", "--max-steps", 20, *data_args]
+    runs = [train(n, tmp_path / str(n), *args) for n in (1, 2, 4)]
+    assert largest_difference(runs[0], runs[1]) < 1e-10
+    assert largest_difference(runs[0], runs[2]) < 1e-10
+    start = train(1, tmp_path / "start", *args, "--max-steps", 1)
+    assert largest_difference(runs[0], start) > 1e-3  # the runs did learn
+
+
+@pytest.mark.parametrize("recipe", ["linear", "conv"])
+def test_float32_losses_agree(recipe: str, data_args: list[str], tmp_path: Path) -> None:
+    args = ["--recipe", recipe, "--batch-size", 16, "--max-steps", 5, "--log-every", 1, *data_args]
+    one, two = (losses(train(n, tmp_path / str(n), *args)) for n in (1, 2))
+    assert len(one) == 10
+    assert one == pytest.approx(two, abs=1e-4)
+
+
+def test_same_command_same_bits(data_args: list[str], tmp_path: Path) -> None:
+    for n in (1, 2):
+        args = ["--recipe", "conv", "--batch-size", 8, "--max-steps", 5, *data_args]
+        first, second = (train(n, tmp_path / f"{n}{i}", *args) for i in "ab")
+        assert largest_difference(first, second) == 0
+
+
+def test_first_batch_is_the_same_set(data_args: list[str], tmp_path: Path) -> None:
+    batches = []
+    for n in (1, 2, 4):
+        launch(n, "tests/programs/first_batch.py", tmp_path, *data_args)
+        parts = [np.load(tmp_path / f"{n}_{rank}.npz") for rank in range(n)]
+        batches.append({key: np.concatenate([part[key] for part in parts]) for key in ("indices", "real", "noise")})
+    for batch, key in itertools.product(batches[1:], batches[0]):
+        assert len(batch[key]) == 64
+        assert np.array_equal(batch[key], batches[0][key])
+    assert len(set(batches[0]["indices"].tolist())) == 64
+
+
+def test_gradients_travel_once(data_args: list[str], tmp_path: Path) -> None:
+    done = launch(2, "tests/programs/traffic.py", "--run-dir", tmp_path / "run", *data_args)
+    numbers = json.loads(done.stdout.splitlines()[-1])
+    assert numbers.pop("D in d update") == numbers.pop("D")
+    assert numbers.pop("G in g update") == numbers.pop("G")
+    assert numbers == {}  # nothing else
+
+
+def test_global_batchnorm_is_batchnorm() -> None:
+    done = launch(2, "tests/programs/batchnorm.py")
+    worst = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in done.stdout.splitlines()}
+    assert worst.keys() == {"float64 2d", "float64 4d", "float32 2d", "float32 4d"}
+    for kind, difference in worst.items():
+        assert difference < (1e-13 if "float64" in kind else 1e-5), worst
+
+
+def test_several_first_processes_are_refused(data_args: list[str], tmp_path: Path) -> None:
+    """A job started by srun alone: each copy would believe to be rank 0 and write the same files."""
+    done = train_alone(*data_args, "--run-dir", tmp_path / "run", SLURM_STEP_NUM_TASKS="2")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: SLURM_STEP_NUM_TASKS=2, but this process sees 1")
+    assert "accelerate launch --config_file" in done.stderr
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="WORLD_SIZE=2"):
+        check_launch(1, {"WORLD_SIZE": "2"})
+
+
+def test_an_error_of_one_process_ends_all(data_args: list[str], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    with pytest.raises(AssertionError) as failed:
+        launch(2, "gan_dist/train.py", *data_args, "--run-dir", tmp_path / "run")
+    words = str(failed.value)
+    assert words.count("error: --run-dir") == 1
+    assert "exitcode  : 2" in words
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["mine.txt"]

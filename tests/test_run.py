@@ -1,0 +1,163 @@
+"""What a run leaves behind: folder, numbers, pictures, weights; how it ends early."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+import gan_dist
+from gan_dist import models
+from gan_dist.config import parse
+from gan_dist.errors import UserError
+from gan_dist.order import Stream, normal
+from tests.conftest import ROOT, launch_command, train_alone
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_run_folder(run_200: Path) -> None:
+    assert sorted(str(file.relative_to(run_200)) for file in run_200.rglob("*") if file.is_file()) == [
+        "config.yaml",
+        "curves.png",
+        "discriminator/README.md",
+        "discriminator/config.json",
+        "discriminator/model.safetensors",
+        "generator/README.md",
+        "generator/config.json",
+        "generator/model.safetensors",
+        "img/fake_00000000.png",
+        "img/fake_00000100.png",
+        "img/fake_00000200.png",
+        "img/real.png",
+        "metrics.jsonl",
+    ]
+    config = parse(["--recipe", str(run_200 / "config.yaml")])
+    assert (config.run.recipe, config.run.max_steps, config.run.run_dir) == ("linear", 200, None)
+
+
+def test_metrics(run_200: Path) -> None:
+    table = rows(run_200)
+    assert [row["step"] for row in table] == [50, 100, 150, 200]
+    for row in table:
+        assert row["images_seen"] == 64 * row["step"]
+        assert row["epoch"] == row["step"] * 64 // (60_000 if row["epoch"] == 0 else 4992)
+        assert np.isfinite(list(row.values())).all()
+        assert 0 <= row["accuracy_real"] <= 1
+        assert 0 <= row["accuracy_fake"] <= 1
+        assert row["images_per_second"] > 0
+        # softplus is convex: the mean loss is at least the loss of the mean logit
+        assert row["loss_d"] >= np.logaddexp(0, -row["logit_real"]) + np.logaddexp(0, row["logit_fake"]) - 1e-6
+    assert len({row["loss_g"] for row in table}) == 4
+
+
+def test_pictures_show_something(run_200: Path) -> None:
+    """Ten images in a grid of 4 x 3 cells of 30 pixels; dark ground, bright strokes."""
+    real = np.asarray(Image.open(run_200 / "img" / "real.png"))
+    assert real.shape == (90, 120)
+    assert real.max() > 250
+    assert 15 < real[:60].mean() < 60  # MNIST's mean is 33; a border makes it a little less
+    assert real[60:, 60:].max() == 0  # two cells stay empty
+    fakes = [np.asarray(Image.open(file)).astype(float) for file in sorted((run_200 / "img").glob("fake_*"))]
+    assert all(fake.std() > 5 for fake in fakes)
+    assert abs(fakes[0] - fakes[2]).mean() > 5
+    assert Image.open(run_200 / "curves.png").size == (960, 720)
+
+
+def test_last_picture_is_what_the_weights_draw(run_200: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "digits.png"
+    command = [sys.executable, "-m", "gan_dist.generate", run_200, "--num", "10", "--out", picture]
+    subprocess.run([str(word) for word in command], check=True, cwd=ROOT)
+    assert picture.read_bytes() == (run_200 / "img" / "fake_00000200.png").read_bytes()
+
+
+def test_generate_tells_what_is_wrong(tmp_path: Path) -> None:
+    for args, words in (
+        ([str(tmp_path)], "no generator there"),
+        (["x", "--num", "0"], "--num 0: must be at least 1"),
+        (["x", "--seed", "-1"], "--seed -1: must be"),
+    ):
+        command = [sys.executable, "-m", "gan_dist.generate", *args]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert words in done.stderr
+
+
+def test_weights_load_everywhere(run_200: Path) -> None:
+    generator = gan_dist.load_generator(run_200)
+    assert not generator.training
+    assert generator.latent_dim == 100
+    with torch.no_grad():
+        images = generator(normal(0, Stream.SAMPLE, 0, 5, 100).float())
+    assert images.shape == (5, 1, 28, 28)
+    assert images.abs().max() <= 1
+    same = models.load("linear").Generator.from_pretrained(run_200 / "generator")
+    discriminator = models.load("linear").Discriminator.from_pretrained(run_200 / "discriminator")
+    assert torch.equal(same(torch.ones(1, 100)), gan_dist.load_generator(run_200 / "generator")(torch.ones(1, 100)))
+    assert discriminator(images).shape == (5,)
+    with safe_open(run_200 / "discriminator" / "model.safetensors", "np") as weights:
+        assert weights.get_tensor("layers.0.weight").shape == (256, 784)
+        metadata = weights.metadata()
+    assert metadata["recipe"] == "linear"
+    assert metadata["seed"] == "0"
+    assert metadata["step"] == "200"
+    assert metadata["dataset"] in ("mnist", "mnist-5k")
+
+
+def test_strange_weights_are_refused(run_200: Path, tmp_path: Path) -> None:
+    content = (run_200 / "generator" / "model.safetensors").read_bytes()
+    for wrong in (b"", content[:100], content[:-8], content.replace(b'"model":"linear"', b'"model":"errors"')):
+        (tmp_path / "model.safetensors").write_bytes(wrong)
+        (tmp_path / "config.json").write_bytes((run_200 / "generator" / "config.json").read_bytes())
+        with pytest.raises(UserError, match=str(tmp_path)):
+            gan_dist.load_generator(tmp_path)
+
+
+def test_infinity_stops_and_saves_nothing(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--lr-g", "1e38", "--lr-d", "1e38", "--run-dir", tmp_path / "run", "--max-steps", 300]
+    done = train_alone(*args)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: step "), done.stderr
+    assert int(done.stderr.split()[2].strip(":")) < 20  # the step where it happened, not the log step
+    assert "loss_" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run" / "generator").exists()
+
+
+def wait_for_rows(folder: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not ((folder / "metrics.jsonl").exists() and (folder / "metrics.jsonl").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_ctrl_c_saves_and_ends(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    args = [*data_args, "--log-every", 10, "--run-dir", folder]
+    if num_processes == 1:
+        command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), *map(str, args)]
+    else:
+        command = launch_command(2, "gan_dist/train.py", *args)
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    wait_for_rows(folder)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, words = process.communicate(timeout=60)
+    if num_processes == 1:
+        assert process.returncode == 130
+        assert words == ""
+    with safe_open(folder / "generator" / "model.safetensors", "np") as weights:
+        step = int(weights.metadata()["step"])
+    assert step >= rows(folder)[-1]["step"] >= 10
+    assert gan_dist.load_generator(folder)(torch.zeros(1, 100)).isfinite().all()
+    assert (folder / "curves.png").exists()

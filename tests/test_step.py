@@ -1,0 +1,88 @@
+"""The step: the article's procedure, with nothing computed in vain."""
+
+import pytest
+import torch
+from torch import nn
+
+from gan_dist import models
+from gan_dist.losses import discriminator_loss, generator_loss
+from gan_dist.step import AdversarialStep
+
+MODELS = models.names()
+
+
+def make(model: str) -> tuple[nn.Module, nn.Module, AdversarialStep]:
+    torch.manual_seed(0)
+    pair = models.load(model)
+    generator, discriminator = pair.Generator(latent_dim=8).double(), pair.Discriminator().double()
+    optimizers = [torch.optim.Adam(network.parameters(), lr=1e-3) for network in (generator, discriminator)]
+    return generator, discriminator, AdversarialStep(generator, discriminator, discriminator, *optimizers)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pair_has_the_agreed_shapes(model: str) -> None:
+    generator, discriminator, _ = make(model)
+    images = generator(torch.randn(3, 8).double())
+    assert images.shape == (3, 1, 28, 28)
+    assert images.abs().max() <= 1
+    assert discriminator(images).shape == (3,)
+    assert torch.equal(discriminator.probability(images), discriminator(images).sigmoid())  # type: ignore[operator]
+
+
+def test_losses_are_the_articles() -> None:
+    real, fake = torch.randn(2, 64).double() * 3
+    bce = nn.BCELoss()
+    ones, zeros = torch.ones(64).double(), torch.zeros(64).double()
+    torch.testing.assert_close(discriminator_loss(real, fake), bce(real.sigmoid(), ones) + bce(fake.sigmoid(), zeros))
+    torch.testing.assert_close(generator_loss(fake), bce(fake.sigmoid(), ones))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_step_is_the_textbooks(model: str) -> None:
+    """Against the usual script: two forwards of D, G through D, both with all gradients."""
+    generator, discriminator, step = make(model)
+    generator_2, discriminator_2, _ = make(model)
+    opt_g = torch.optim.Adam(generator_2.parameters(), lr=1e-3)
+    opt_d = torch.optim.Adam(discriminator_2.parameters(), lr=1e-3)
+    bce = nn.BCELoss()
+    for _ in range(3):
+        real, noise = torch.rand(4, 1, 28, 28).double() * 2 - 1, torch.randn(4, 8).double()
+        step(real, noise)
+        fake = generator_2(noise)
+        ones, zeros = torch.ones(4).double(), torch.zeros(4).double()
+        loss_d = bce(discriminator_2(real).sigmoid(), ones) + bce(discriminator_2(fake.detach()).sigmoid(), zeros)
+        opt_d.zero_grad()
+        loss_d.backward()
+        opt_d.step()
+        loss_g = bce(discriminator_2(fake).sigmoid(), ones)
+        opt_g.zero_grad()
+        loss_g.backward()
+        opt_g.step()
+    for a, b in zip(
+        [*generator.parameters(), *discriminator.parameters()],
+        [*generator_2.parameters(), *discriminator_2.parameters()],
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_update_of_g_leaves_d_alone(model: str) -> None:
+    generator, discriminator, step = make(model)
+    forwards = []
+    generator.register_forward_hook(lambda *_: forwards.append("G"))
+    discriminator.register_forward_hook(lambda *_: forwards.append("D"))
+    after_d: list[torch.Tensor | None] = []
+
+    def remember(*_: object) -> None:
+        after_d[:] = [None if p.grad is None else p.grad.clone() for p in discriminator.parameters()]
+
+    step.opt_d.register_step_post_hook(remember)
+    for _ in range(2):
+        step(torch.zeros(4, 1, 28, 28).double(), torch.randn(4, 8).double())
+    assert forwards == ["G", "D", "D"] * 2
+    for parameter, grad in zip(discriminator.parameters(), after_d, strict=True):
+        assert grad is not None
+        assert grad.abs().sum() > 0
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, grad)  # no weight gradient of D came from G's update
