@@ -1,0 +1,29 @@
+"""The README's example of a network in one file trains, and its option table is complete."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from gan_dist.config import parse
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_network_in_one_file(data_args: list[str], tmp_path: Path) -> None:
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "class Generator" in block)
+    shutil.copytree(ROOT / "gan_dist", tmp_path / "gan_dist")
+    (tmp_path / "gan_dist" / "models" / "shallow.py").write_text(code)
+    command = [sys.executable, tmp_path / "gan_dist" / "train.py", "--model", "shallow", "--max-steps", 3, *data_args]
+    subprocess.run([str(word) for word in command], check=True, cwd=tmp_path)
+    (run,) = (tmp_path / "runs").glob("linear-*")
+    load = "import sys, gan_dist; print(type(gan_dist.load_generator(sys.argv[1])))"
+    done = subprocess.run([sys.executable, "-c", load, str(run)], cwd=tmp_path, capture_output=True, text=True)
+    assert "gan_dist.models.shallow.Generator" in done.stdout, done.stderr
+
+
+def test_table_has_every_option() -> None:
+    for option in parse([]).to_dict():
+        assert f"`--{option}" in README
