@@ -10,6 +10,10 @@ from gan_dist.config import Config
 from gan_dist.errors import UserError
 from gan_dist.order import Stream, image_indices, normal, permutation
 
+# Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
+# the input of batch 64 costs half of what it costs one step at a time.
+CHUNK_ROWS = 512
+
 
 class Batches:
     """Rows of the global batches that belong to one process.
@@ -27,14 +31,27 @@ class Batches:
         self.rows = range(num_rows * accelerator.process_index, num_rows * (accelerator.process_index + 1))
         self.device, self.dtype = accelerator.device, getattr(torch, config.run.dtype)
 
+        self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
+        self._chunk = -1
+
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Images [N, 1, 28, 28] in [-1, 1] and noise [N, latent_dim] of step 0, 1, ..."""
-        indices = image_indices(self.seed, step, self.batch_size, self.rows, len(self.images))
+        chunk, place = divmod(step, self._chunk_steps)
+        if chunk != self._chunk:
+            self._make_chunk(chunk)
+        return self._real[place], self._noise[place]
+
+    def _make_chunk(self, chunk: int) -> None:
+        steps = range(chunk * self._chunk_steps, (chunk + 1) * self._chunk_steps)
+        num_images, num_rows = len(self.images), len(self.rows)
+        indices = [image_indices(self.seed, step, self.batch_size, self.rows, num_images) for step in steps]
+        pixels = torch.from_numpy(self.images[np.concatenate(indices)])
         # One byte a pixel goes to the device and becomes a number there.
-        real = to_unit_range(torch.from_numpy(self.images[indices]).to(self.device), self.dtype)
-        first_row = step * self.batch_size + self.rows.start
-        noise = normal(self.seed, Stream.NOISE, first_row, len(self.rows), self.latent_dim)
-        return real, noise.to(self.dtype).to(self.device)
+        self._real = to_unit_range(pixels.to(self.device), self.dtype).unflatten(0, (len(steps), num_rows))
+        first_rows = [step * self.batch_size + self.rows.start for step in steps]
+        noise = normal(self.seed, Stream.NOISE, first_rows, num_rows, self.latent_dim)
+        self._noise = noise.to(self.dtype).to(self.device)
+        self._chunk = chunk
 
     def first_images(self, num: int) -> Tensor:
         """The first images of the first epoch -> uint8 [num, 28, 28], or all if there are fewer."""

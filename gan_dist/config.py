@@ -19,6 +19,23 @@ from gan_dist.errors import UserError
 
 Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 
+# Options that a resumed run may change: they say how long and what is shown, not what is computed.
+FREE_OPTIONS = {
+    "recipe",
+    "run-dir",
+    "epochs",
+    "max-steps",
+    "data-dir",
+    "resume",
+    "checkpoint-every",
+    "checkpoint-minutes",
+    "keep-checkpoints",
+    "timeout-minutes",
+    "log-every",
+    "sample-every",
+    "num-samples",
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
@@ -65,6 +82,20 @@ class Optimizer:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    resume: Annotated[str, arg(metavar="auto|never|DIR")] = "auto"
+    """auto: go on from the newest checkpoint in --run-dir, if there is one; DIR: from this checkpoint."""
+    checkpoint_every: int = 1000
+    """Steps between two checkpoints; there is always one at the end."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between two checkpoints, if that is sooner."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints to keep."""
+    timeout_minutes: float = 10.0
+    """Minutes that a process waits for the others before it takes them for dead."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Output:
     log_every: int = 100
     """Steps between two rows of metrics."""
@@ -82,14 +113,16 @@ class Config:
     data: Data = Data()
     model: Model = Model()
     optimizer: Optimizer = Optimizer()
+    checkpoint: Checkpoint = Checkpoint()
     output: Output = Output()
     print_config: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print the resolved configuration as yaml and stop."""
 
     def to_dict(self) -> dict[str, Any]:
-        """{option: value} in the order of --help. Without --run-dir, which says where and not what."""
+        """{option: value} in the order of --help. Without --run-dir and --resume, which say where and not what."""
         groups = [group for group in vars(self).values() if dataclasses.is_dataclass(group)]
-        options = {name: value for group in groups for name, value in vars(group).items() if name != "run_dir"}
+        options = {name: value for group in groups for name, value in vars(group).items()}
+        del options["run_dir"], options["resume"]
         return {name.replace("_", "-"): list(v) if isinstance(v, tuple) else v for name, v in options.items()}
 
     def to_yaml(self) -> str:

@@ -26,7 +26,7 @@ def main() -> int:
     from gan_dist.weights import load_generator
 
     generator = load_generator(options.weights)
-    noise = normal(options.seed, Stream.SAMPLE, 0, options.num, generator.latent_dim).float()  # type: ignore[arg-type]
+    (noise,) = normal(options.seed, Stream.SAMPLE, [0], options.num, generator.latent_dim).float()  # type: ignore[arg-type]
     with torch.no_grad():
         images = generator(noise)
     try:

@@ -5,6 +5,7 @@ import math
 import torch
 from accelerate import Accelerator
 
+from gan_dist.checkpoint import Tensors
 from gan_dist.step import Outcome
 
 
@@ -53,9 +54,9 @@ class Meter:
         }
 
 
-def check_finite(step: int, **networks: torch.nn.Module) -> None:
-    """Raise Diverged if a network has a weight that is not finite."""
-    for name, network in networks.items():
-        for key, tensor in network.state_dict().items():
+def check_finite(step: int, tensors: Tensors) -> None:
+    """Raise Diverged if a tensor has a number that is not finite."""
+    for part, group in tensors.items():
+        for name, tensor in group.items():
             if not torch.isfinite(tensor).all():
-                raise Diverged(f"step {step}: {name}'s {key} is not finite; lower learning rates may help")
+                raise Diverged(f"step {step}: {part}'s {name} is not finite; lower learning rates may help")

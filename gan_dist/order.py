@@ -7,6 +7,7 @@ every version, which it does not promise for `permutation` and `standard_normal`
 """
 
 import math
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import lru_cache
 
@@ -47,15 +48,15 @@ def image_indices(seed: int, step: int, batch_size: int, rows: range, num_images
     return permutation(seed, epoch, num_images)[start + rows.start : start + rows.stop]
 
 
-def normal(seed: int, stream: Stream, start: int, num_rows: int, dim: int) -> Tensor:
-    """Standard normal rows start, start + 1, ... of a stream -> float64 [num_rows, dim].
+def normal(seed: int, stream: Stream, starts: Sequence[int], num_rows: int, dim: int) -> Tensor:
+    """Standard normal rows start, start + 1, ... of a stream -> float64 [len(starts), num_rows, dim].
 
     Box and Muller's transform (1958) of two 32-bit uniforms into two normals: it uses a fixed number of
     words for a row, unlike the faster methods that reject, so that a row has a known place.
     """
     blocks = -(-dim // 8)  # a block of four words makes eight normals
-    words = _words(seed, stream, start * blocks, num_rows * blocks)
-    halves = torch.from_numpy(words.view(np.uint32).astype(np.float64)).view(num_rows, 4 * blocks, 2)
+    words = np.concatenate([_words(seed, stream, start * blocks, num_rows * blocks) for start in starts])
+    halves = torch.from_numpy(words.view(np.uint32).astype(np.float64)).view(len(starts), num_rows, 4 * blocks, 2)
     radius = halves[..., 0].add(0.5).mul_(2.0**-32).log_().mul_(-2).sqrt_()
     angle = halves[..., 1] * (2 * math.pi * 2.0**-32)
-    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :dim]
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=-1)[..., :dim]

@@ -1,13 +1,16 @@
 """What has to be right about a job of several processes before it trains."""
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TypeVar
 
+import psutil
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
 from gan_dist.errors import UserError
 
@@ -16,8 +19,11 @@ T = TypeVar("T")
 HOW_TO_LAUNCH = "start it with accelerate launch --config_file accelerate_configs/cpu_2.yaml gan_dist/train.py"
 
 
-def make_accelerator() -> Accelerator:
-    """Accelerate's state for this process. Raises UserError for a launch that would not train as one job."""
+def make_accelerator(timeout_minutes: float = 10) -> Accelerator:
+    """Accelerate's state for this process; it takes another that is silent for so long for dead.
+
+    Raises UserError for a launch that would not train as one job.
+    """
     # torch 2.14 deprecates the only name of that switch which Accelerate 1.15 can pass on.
     warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
     accelerator = Accelerator(
@@ -25,7 +31,10 @@ def make_accelerator() -> Accelerator:
         cpu=not torch.accelerator.is_available(),
         # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); norm.py keeps
         # them equal where they matter.
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            InitProcessGroupKwargs(timeout=timedelta(minutes=timeout_minutes)),
+        ],
     )
     check_launch(accelerator.num_processes, os.environ)
     if accelerator.mixed_precision == "fp16":
@@ -45,6 +54,13 @@ def check_launch(num_processes: int, environment: Mapping[str, str]) -> None:
                 f"{name}={started}, but this process sees {num_processes} in its job: every copy would believe "
                 f"to be the first; {HOW_TO_LAUNCH}"
             )
+
+
+def start_time() -> float:
+    """When this job began, in seconds since 1970: the same after a launcher has restarted its processes."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return psutil.Process(os.getppid()).create_time()
+    return time.time()
 
 
 def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:

@@ -1,5 +1,6 @@
-"""Ctrl-C as a request that all processes follow at the same step."""
+"""Signals as a request that all processes follow at the same step."""
 
+import os
 import signal
 import time
 from types import FrameType, TracebackType
@@ -7,15 +8,19 @@ from types import FrameType, TracebackType
 import torch
 import torch.distributed as dist
 
+# Of a terminal; of clusters and spot machines before they take a machine back; of SLURM's --signal.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
 
 class StopRequest:
-    """While it is entered, Ctrl-C only asks for a stop; once more, a second later, and it is as usual.
+    """While it is entered, Ctrl-C, SIGTERM and SIGUSR1 only ask for a stop; a second one ends the process at once.
 
-    Every process must call `agreed` after every step.
+    The signal may reach one process, some or all. Every process must call `agreed` after every step.
     """
 
     def __init__(self) -> None:
-        self.signum = 0
+        self.signum = 0  # what reached this process
+        self.agreed_on = 0  # what all processes stop for
         self._since = 0.0
         several = dist.is_initialized() and dist.get_world_size() > 1
         # On the CPU, so that asking never waits for a GPU.
@@ -24,23 +29,25 @@ class StopRequest:
         self._last_step = self._next_step = 0
 
     def __enter__(self) -> "StopRequest":
-        self._old = signal.signal(signal.SIGINT, self._request)
+        self._old = {signum: signal.signal(signum, self._request) for signum in SIGNALS}
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        signal.signal(signal.SIGINT, self._old)
+        for signum, handler in self._old.items():
+            signal.signal(signum, handler)
 
     def _request(self, signum: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.signum and now - self._since > 1:  # a launcher repeats at once what the terminal sends
-            raise KeyboardInterrupt
+            os._exit(128 + signum)
         self._since = self._since if self.signum else now
         self.signum = signum
 
     def agreed(self, step: int) -> int:
         """The signal to stop for, or 0: the same answer at the same step on every process."""
         if self._group is None:
-            return self.signum
+            self.agreed_on = self.signum
+            return self.agreed_on
         if step < self._next_step:
             return 0
         now = time.monotonic()
@@ -50,4 +57,5 @@ class StopRequest:
         # About twice a second: what it costs is then nothing beside a step, and a stop is still prompt.
         self._next_step = step + max(1, min(100, round(0.5 / max(answer[1].item(), 1e-6))))
         self._last_step, self._last_ask = step, now
-        return int(answer[0])
+        self.agreed_on = int(answer[0])
+        return self.agreed_on

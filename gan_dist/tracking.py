@@ -1,8 +1,11 @@
 """What a run shows: metrics.jsonl, pictures and a progress bar, all written by the main process."""
 
+import contextlib
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,29 +18,40 @@ from gan_dist.pictures import save_curves, save_grid
 
 
 class Tracker:
-    """The run folder and the terminal. Off the main process every method does nothing."""
+    """The run folder and the terminal. Off the main process every method does nothing.
+
+    A disk that cannot be written costs rows and pictures, with a warning, never the run.
+    """
 
     def __init__(self, folder: Path, config: Config, total_steps: int, is_main: bool) -> None:
         self.folder, self.config = folder, config
         self.total_steps, self.is_main = total_steps, is_main
-        self._log_time, self._log_step = time.monotonic(), 0
+        self._warned = ""
 
-    def open(self) -> None:
-        """Make the run folder. Raises UserError if it holds something or cannot be made."""
-        if not self.is_main:
-            return
+    def open(self, step: int) -> None:
+        """Begin, or go on after `step`. Raises UserError."""
+        self._log_time, self._log_step = time.monotonic(), step
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if any(self.folder.iterdir()):
-                raise UserError(f"--run-dir {self.folder}: is not empty; name another folder")
-            (self.folder / "img").mkdir()
-            (self.folder / "config.yaml").write_text(self.config.to_yaml())
             self._metrics = (self.folder / "metrics.jsonl").open("a")
         except OSError as error:
-            raise UserError(
-                f"--run-dir {self.folder}: cannot be written ({error.strerror}); name another folder"
-            ) from None
-        self._bar = tqdm(total=self.total_steps, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+            raise UserError(f"--run-dir {self.folder}: cannot be written ({error.strerror}); name another") from None
+        self._bar = tqdm(
+            total=self.total_steps, initial=step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
+        )
+
+    @contextlib.contextmanager
+    def _tolerate(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            warning = f"warning: {self.folder}: {what} not written ({error.strerror})"
+            if warning != self._warned:
+                print(warning, file=sys.stderr)
+            self._warned = warning
+
+    def sync(self) -> None:
+        """Bring the rows so far to the disk. Raises OSError."""
+        os.fsync(self._metrics.fileno())
 
     def log(self, step: int, epoch: int, numbers: dict[str, float]) -> None:
         """Add a row to metrics.jsonl and tell the terminal."""
@@ -47,8 +61,9 @@ class Tracker:
         speed = (step - self._log_step) * batch_size / (now - self._log_time)
         row = {"step": step, "epoch": epoch, "images_seen": step * batch_size, **numbers}
         row["images_per_second"] = round(speed, 1)
-        self._metrics.write(json.dumps(row) + "\n")
-        self._metrics.flush()
+        with self._tolerate("metrics.jsonl"):  # what could not be flushed stays in the buffer
+            self._metrics.write(json.dumps(row) + "\n")
+            self._metrics.flush()
         losses = {name: f"{numbers[name]:.3f}" for name in ("loss_d", "loss_g")}
         if self._bar.disable:
             shown = " ".join(f"{name} {value}" for name, value in losses.items())
@@ -62,14 +77,17 @@ class Tracker:
     def picture(self, name: str, images: Tensor) -> None:
         """Write images [N, 1, 28, 28] in [-1, 1] to img/<name>.png."""
         if self.is_main:
-            save_grid(images, self.folder / "img" / f"{name}.png")
+            with self._tolerate("a picture"):
+                save_grid(images, self.folder / "img" / f"{name}.png")
 
     def close(self) -> None:
         """Draw the curves, close the files and say where everything is."""
         if not self.is_main:
             return
         self._bar.close()
-        self._metrics.close()
-        save_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
-        results = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator")
+        with self._tolerate("metrics.jsonl"):
+            self._metrics.close()
+        with self._tolerate("curves.png"):
+            save_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
+        results = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints")
         print(" ".join(str(self.folder / name) for name in results if (self.folder / name).exists()))

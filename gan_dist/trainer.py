@@ -1,25 +1,28 @@
-"""A whole run: build, loop, close."""
+"""A whole run: build, resume, loop, close."""
 
+import platform
 import sys
-import time
-from pathlib import Path
+from importlib.metadata import version
 
 import torch
 from accelerate.utils import broadcast
-from torch import nn
 
-from gan_dist import models
+import gan_dist
 from gan_dist.batches import Batches, to_unit_range
 from gan_dist.config import Config
 from gan_dist.data import load_images
 from gan_dist.metrics import Diverged, Meter, check_finite
-from gan_dist.norm import make_global
+from gan_dist.networks import Networks
 from gan_dist.order import Stream, normal
 from gan_dist.processes import make_accelerator, run_first
-from gan_dist.step import AdversarialStep
+from gan_dist.resume import resume, run_path
+from gan_dist.run_folder import RunFolder
+from gan_dist.saver import Saver
 from gan_dist.stop import StopRequest
 from gan_dist.tracking import Tracker
 from gan_dist.weights import save_weights
+
+STATE_NOT_SAVED = 3  # exit code
 
 
 class Trainer:
@@ -27,7 +30,7 @@ class Trainer:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.accelerator = make_accelerator()
+        self.accelerator = make_accelerator(config.checkpoint.timeout_minutes)
         self.is_main = self.accelerator.is_main_process
         images = run_first(
             self.accelerator,
@@ -37,84 +40,101 @@ class Trainer:
         self.batches = Batches(images, config, self.accelerator)
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
-        self._build_networks()
-        self.tracker = Tracker(self._run_folder(), config, self.total_steps, self.is_main)
-        run_first(self.accelerator, self.is_main, self.tracker.open)
+        self.networks = Networks(config, self.accelerator)
+        self.folder = RunFolder(run_path(config, self.accelerator))
+        self.saver = Saver(self.folder.checkpoints, config.checkpoint)
+        self.tracker = Tracker(self.folder.path, config, self.total_steps, self.is_main)
+        run_first(self.accelerator, self.is_main, self._enter)
+        self.steps_done = int(broadcast(torch.tensor(self.steps_done, device=self.accelerator.device)))
+        if self.steps_done:
+            self.networks.share()
 
-    def _build_networks(self) -> None:
-        config, dtype = self.config, self.batches.dtype
-        torch.manual_seed(config.run.seed)
-        pair = models.load(config.model.model)
-        self.generator: nn.Module = pair.Generator(latent_dim=config.model.latent_dim).to(dtype)
-        self.discriminator: nn.Module = pair.Discriminator().to(dtype)
-        make_global(self.generator)
-        make_global(self.discriminator)
-        prepared_g, prepared_d = self.accelerator.prepare(self.generator, self.discriminator)
-        # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network.
-        betas = config.optimizer.betas
-        self.opt_g = torch.optim.Adam(self.generator.parameters(), config.optimizer.lr_g, betas, fused=True)
-        self.opt_d = torch.optim.Adam(self.discriminator.parameters(), config.optimizer.lr_d, betas, fused=True)
-        self.step = AdversarialStep(prepared_g, prepared_d, self.discriminator, self.opt_g, self.opt_d)
-
-    def _run_folder(self) -> Path:
-        """What --run-dir names, or a folder named after the recipe and the main process's clock."""
-        run = self.config.run
-        if run.run_dir:
-            return Path(run.run_dir)
-        now = broadcast(torch.tensor(int(time.time()), device=self.accelerator.device)).item()
-        return Path("runs", f"{run.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}")
+    def _enter(self) -> None:
+        if self.is_main:
+            precision = self.accelerator.mixed_precision
+            self.steps_done = resume(self.config, precision, self.folder, self.networks.tensors())
+            self.tracker.open(self.steps_done)
 
     def run(self) -> int:
-        """Train -> exit code: 0, 1 if a number is no longer finite, 130 after Ctrl-C."""
-        try:
-            with StopRequest() as stop:
+        """Train -> exit code: 0, 1 if a number is no longer finite, 3 if the last state could not be saved,
+        128 + the signal's number after a signal (130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1).
+        """
+        with StopRequest() as stop:
+            try:
                 self._loop(stop)
-            check_finite(self.steps_done, generator=self.generator, discriminator=self.discriminator)
-            self._save_weights()
-        except Diverged as error:
-            if self.is_main:
-                print(f"error: {error}; no weights were saved", file=sys.stderr)
-            return 1
-        finally:
-            self.tracker.close()
+                check_finite(self.steps_done, self.networks.tensors())
+                code = self._save_last() or (128 + stop.agreed_on if stop.agreed_on else 0)
+            except Diverged as error:
+                if self.is_main:
+                    print(f"error: {error}; no weights were saved", file=sys.stderr)
+                code = 1
+            finally:
+                self.saver.wait()
+                self.tracker.close()
+            # A process that ends early makes a launcher stop the others, the main process may still be saving.
+            self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
-        return 128 + stop.signum if stop.signum else 0
+        return code
 
     def _loop(self, stop: StopRequest) -> None:
         output = self.config.output
         meter = Meter(self.accelerator, output.log_every, self.steps_done + 1, self.batches.dtype)
-        self._draw()
+        if self.steps_done == 0:
+            self._draw()
         for step in range(self.steps_done + 1, self.total_steps + 1):
-            outcome = self.step(*self.batches(step - 1))
+            outcome = self.networks.step(*self.batches(step - 1))
             meter.update(outcome)
             self.steps_done = step
             is_last = step == self.total_steps
             if step % output.log_every == 0 or is_last:
-                self.tracker.log(step, (step - 1) // self.batches.steps_per_epoch, meter.read(outcome))
+                self.tracker.log(step, self._epoch(), meter.read(outcome))
             if step % output.sample_every == 0 or is_last:
                 self._draw()
+            if self.is_main and self.saver.is_due(step):
+                self._save_checkpoint()
             if stop.agreed(step):
                 if meter.count:
                     meter.read(outcome)  # raises if a loss since the last row was not finite
                 return
+
+    def _epoch(self) -> int:
+        return max(0, self.steps_done - 1) // self.batches.steps_per_epoch
 
     @torch.no_grad()
     def _draw(self) -> None:
         """Write a picture from the fixed noise; the first time, one of real images as well."""
         if not self.is_main:
             return
-        output, config = self.config.output, self.config
+        config, num_samples = self.config, self.config.output.num_samples
         if self.steps_done == 0:
-            self.tracker.picture("real", to_unit_range(self.batches.first_images(output.num_samples)))
-        noise = normal(config.run.seed, Stream.SAMPLE, 0, output.num_samples, config.model.latent_dim)
-        self.generator.eval()  # also keeps GlobalBatchNorm from asking the other processes
-        fake = self.generator(noise.to(self.batches.dtype).to(self.accelerator.device))
-        self.generator.train()
+            self.tracker.picture("real", to_unit_range(self.batches.first_images(num_samples)))
+        (noise,) = normal(config.run.seed, Stream.SAMPLE, [0], num_samples, config.model.latent_dim)
+        generator = self.networks.generator
+        generator.eval()  # also keeps GlobalBatchNorm from asking the other processes
+        fake = generator(noise.to(self.batches.dtype).to(self.accelerator.device))
+        generator.train()
         self.tracker.picture(f"fake_{self.steps_done:08d}", fake)
 
-    def _save_weights(self) -> None:
+    def _save_checkpoint(self) -> None:
+        state = {
+            "step": self.steps_done,
+            "epoch": self._epoch(),
+            "images_seen": self.steps_done * self.config.run.batch_size,
+            "config": self.config.to_dict(),
+            "precision": self.accelerator.mixed_precision,
+            "world_size": self.accelerator.num_processes,
+            "versions": {"python": platform.python_version(), "gan_dist": gan_dist.__version__}
+            | {name: version(name) for name in ("torch", "accelerate", "safetensors", "numpy")},
+            "trackers": {},
+        }
+        self.saver.save(self.networks.tensors(), state, before=self.tracker.sync)
+
+    def _save_last(self) -> int:
+        """Save the last state and the final weights -> exit code 0, or 3 if either failed."""
         if not self.is_main:
-            return
+            return 0
+        if self.saver.last_step != self.steps_done:
+            self._save_checkpoint()
         config = self.config
         metadata = {
             "model": config.model.model,
@@ -123,5 +143,11 @@ class Trainer:
             "seed": str(config.run.seed),
             "step": str(self.steps_done),
         }
-        save_weights(self.generator, self.tracker.folder / "generator", metadata)
-        save_weights(self.discriminator, self.tracker.folder / "discriminator", metadata)
+        try:
+            save_weights(self.networks.generator, self.folder.path / "generator", metadata)
+            save_weights(self.networks.discriminator, self.folder.path / "discriminator", metadata)
+        except OSError as error:
+            print(f"warning: the final weights were not saved ({error.strerror})", file=sys.stderr)
+            return STATE_NOT_SAVED
+        self.saver.wait()
+        return STATE_NOT_SAVED if self.saver.failure else 0

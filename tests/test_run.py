@@ -98,7 +98,7 @@ def test_weights_load_everywhere(run_200: Path) -> None:
     assert not generator.training
     assert generator.latent_dim == 100
     with torch.no_grad():
-        images = generator(normal(0, Stream.SAMPLE, 0, 5, 100).float())
+        images = generator(normal(0, Stream.SAMPLE, [0], 5, 100)[0].float())
     assert images.shape == (5, 1, 28, 28)
     assert images.abs().max() <= 1
     same = models.load("linear").Generator.from_pretrained(run_200 / "generator")

@@ -24,17 +24,17 @@ def main() -> None:
 
         return hook
 
-    trainer.step.generator.register_comm_hook(None, count("G"))  # type: ignore[operator]
-    trainer.step.discriminator.register_comm_hook(None, count("D"))  # type: ignore[operator]
-    trainer.opt_d.register_step_post_hook(lambda *_: phase.__setitem__(0, "g"))
-    trainer.opt_g.register_step_post_hook(lambda *_: phase.__setitem__(0, "d"))
+    trainer.networks.step.generator.register_comm_hook(None, count("G"))  # type: ignore[operator]
+    trainer.networks.step.discriminator.register_comm_hook(None, count("D"))  # type: ignore[operator]
+    trainer.networks.opt_d.register_step_post_hook(lambda *_: phase.__setitem__(0, "g"))
+    trainer.networks.opt_g.register_step_post_hook(lambda *_: phase.__setitem__(0, "d"))
     steps = 3
     for step in range(steps):
-        trainer.step(*trainer.batches(step))
+        trainer.networks.step(*trainer.batches(step))
     numbers = {name: num / steps for name, num in sent.items()}
     numbers |= {
-        "G": sum(p.numel() for p in trainer.generator.parameters()),
-        "D": sum(p.numel() for p in trainer.discriminator.parameters()),
+        "G": sum(p.numel() for p in trainer.networks.generator.parameters()),
+        "D": sum(p.numel() for p in trainer.networks.discriminator.parameters()),
     }
     if trainer.is_main:
         print(json.dumps(numbers))

@@ -1,0 +1,76 @@
+"""The folder of one run: whose it is, and what of it a resumed run keeps."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from gan_dist import checkpoint
+from gan_dist.config import FREE_OPTIONS, Config, parse
+from gan_dist.errors import UserError
+
+
+class RunFolder:
+    """Made or entered by the main process, and locked until it ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.checkpoints = path, path / "checkpoints"
+        self._lock: TextIO | None = None
+
+    def enter(self, config: Config) -> None:
+        """Make the folder, or go on in one that holds a run of the same mathematics. Raises UserError."""
+        try:
+            is_new = not self.path.exists() or not any(not file.name.startswith(".") for file in self.path.iterdir())
+            if not is_new and config.checkpoint.resume == "never":
+                raise UserError(f"--run-dir {self.path}: is not empty; name another, or drop --resume never")
+            if not is_new and not (self.path / "config.yaml").is_file():
+                raise UserError(f"--run-dir {self.path}: is not empty and holds no run; name another folder")
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            if not is_new:
+                check_same_mathematics(parse(["--recipe", str(self.path / "config.yaml")]).to_dict(), config)
+                checkpoint.clean(self.checkpoints)
+            (self.path / "img").mkdir(exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+            self._replace("config.yaml", config.to_yaml())
+        except OSError as error:
+            raise UserError(f"--run-dir {self.path}: cannot be written ({error.strerror}); name another") from None
+
+    def cut_metrics(self, step: int) -> None:
+        """Drop the rows of metrics.jsonl after `step`, and one that a kill cut short. Raises UserError."""
+        try:
+            lines = (self.path / "metrics.jsonl").read_text().splitlines(keepends=True)
+        except FileNotFoundError:
+            return
+        whole = [line for line in lines if line.endswith("}\n")]
+        self._replace("metrics.jsonl", "".join(line for line in whole if json.loads(line)["step"] <= step))
+
+    def _take_lock(self) -> None:
+        # The system drops a lock of this kind when its process ends, even if killed.
+        lock = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(f"--run-dir {self.path}: {lock.read().strip()} trains in it; name another") from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def _replace(self, name: str, text: str) -> None:
+        new = self.path / f".{name}.new"
+        new.write_text(text)
+        os.replace(new, self.path / name)
+
+
+def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:
+    """Raise UserError with the differences if a run of `recorded` options cannot go on as `config`."""
+    now = {name: value for name, value in config.to_dict().items() if name not in FREE_OPTIONS}
+    changed = {name: value for name, value in now.items() if recorded.get(name) != value}
+    if changed:
+        differences = ", ".join(f"--{name} {value} (was {recorded.get(name)})" for name, value in changed.items())
+        raise UserError(f"{differences}: a resumed run keeps its mathematics; keep them, or take another --run-dir")

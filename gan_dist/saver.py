@@ -1,0 +1,72 @@
+"""When checkpoints are written, by whom, and which of them stay or are resumed from."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gan_dist import checkpoint
+from gan_dist.checkpoint import Tensors
+from gan_dist.config import Checkpoint
+from gan_dist.metrics import Diverged, check_finite
+
+
+class Saver:
+    """Writes checkpoints on a thread of the main process while training goes on.
+
+    Only the copy to the host holds training up. A save that fails is told and tried again when the next is
+    due; `failure` says why the last one failed, or is None.
+    """
+
+    def __init__(self, folder: Path, options: Checkpoint) -> None:
+        self.folder, self.options = folder, options
+        self.failure: str | None = None
+        self.last_step = -1  # of the last save that was begun
+        self._last_good: Path | None = None
+        self._last_time = time.monotonic()
+        self._thread: threading.Thread | None = None
+
+    def is_due(self, step: int) -> bool:
+        minutes = (time.monotonic() - self._last_time) / 60
+        return step % self.options.checkpoint_every == 0 or minutes >= self.options.checkpoint_minutes
+
+    def save(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
+        """Copy `tensors` to the host and write them as `state["step"]`; `before` runs first, on the thread."""
+        if self._thread and self._thread.is_alive():
+            print("waiting for the last checkpoint to be written", file=sys.stderr)
+        self.wait()
+        copies = {
+            name: {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in group.items()}
+            for name, group in tensors.items()
+        }
+        self.last_step, self._last_time = state["step"], time.monotonic()
+        self._thread = threading.Thread(target=self._write, args=(copies, state, before))
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when nothing is being written any more."""
+        if self._thread:
+            self._thread.join()
+
+    def _write(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
+        target = self.folder / f"step_{state['step']:08d}"
+        try:
+            check_finite(state["step"], tensors)
+            before()
+            checkpoint.write(target, tensors, state)
+            self.failure, self._last_good = None, target
+            with contextlib.suppress(OSError):  # what cannot be removed now is tried again the next time
+                for old in newest_first(self.folder)[self.options.keep_checkpoints :]:
+                    checkpoint.remove(old)
+        except (OSError, Diverged) as error:
+            self.failure = str(error)
+            last = self._last_good or next(iter(newest_first(self.folder)), "none")
+            print(f"warning: {target.name} was not saved ({error}); last good checkpoint: {last}", file=sys.stderr)
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, whether they are sound or not."""
+    return sorted(folder.glob("step_" + "[0-9]" * 8), reverse=True)

@@ -1,0 +1,78 @@
+"""Starting runs, hitting them and comparing what they leave."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import torch
+from safetensors.torch import load_file
+
+from tests.conftest import ROOT, launch_command
+
+
+def start(*args: object, launch: int = 0, max_restarts: int = 0) -> subprocess.Popen[str]:
+    """Start train.py, in `launch` processes of a launcher or in one without, and come back at once."""
+    command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), *map(str, args)]
+    if launch:
+        command = launch_command(launch, "gan_dist/train.py", *args)
+        command[2:2] = ["--max_restarts", str(max_restarts), "--monitor_interval", "0.5"]
+    return subprocess.Popen(
+        command, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
+    """Look every millisecond until `condition` holds; fail if the process has ended or time is up."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.001)
+
+
+def last_step(folder: Path) -> int:
+    """The step of the last whole row of metrics.jsonl, 0 without one."""
+    try:
+        lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return 0
+    whole = [line for line in lines if line.endswith("}\n")]
+    return json.loads(whole[-1])["step"] if whole else 0
+
+
+def ranks(launcher: subprocess.Popen[str]) -> dict[int, psutil.Process]:
+    """{rank: process} of a running job."""
+    found = {}
+    for process in psutil.Process(launcher.pid).children(recursive=True):
+        environment = process.environ()
+        if "RANK" in environment:
+            found[int(environment["RANK"])] = process
+    return found
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """kill -9 of everything that `start` started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def difference(run: Path, other: Path) -> str:
+    """What two run folders differ in: weights, metrics (but for the speed) or pictures; "" if nothing."""
+    for network in ("generator", "discriminator"):
+        a, b = (load_file(folder / network / "model.safetensors") for folder in (run, other))
+        for name in a.keys() | b.keys():
+            if not torch.equal(a[name], b[name]):
+                return f"{network} {name}"
+    tables = [[json.loads(line) for line in (f / "metrics.jsonl").read_text().splitlines()] for f in (run, other)]
+    for row in [*tables[0], *tables[1]]:
+        del row["images_per_second"]
+    if tables[0] != tables[1]:
+        return "metrics.jsonl"
+    pictures = [{file.name: file.read_bytes() for file in (folder / "img").iterdir()} for folder in (run, other)]
+    return "" if pictures[0] == pictures[1] else "img"

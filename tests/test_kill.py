@@ -1,0 +1,75 @@
+"""kill -9, for real, at any moment; the resumed run must be the run that was never hit."""
+
+import random
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from benchmarks.world_size import largest_difference, train
+from tests.runs import difference, kill, last_step, ranks, start, wait_until
+
+STEPS = 200
+OFTEN = ["--max-steps", STEPS, "--checkpoint-every", 5, "--log-every", 1, "--sample-every", 50, "--num-samples", 4]
+
+
+@pytest.fixture(scope="module")
+def never_hit(data_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(1, tmp_path_factory.mktemp("never_hit") / "run", *data_args, *OFTEN)
+
+
+def hit_and_resume(folder: Path, args: list[object], seed: int) -> bool:
+    """Kill a run at a random moment, every other time inside a save; resume it -> was it inside a save?"""
+    chance = random.Random(seed)
+    moment = chance.randrange(STEPS - 10)
+    process = start(*args, "--run-dir", folder)
+    wait_until(lambda: last_step(folder) >= moment, process)
+    if seed % 2:
+        wait_until(lambda: any((folder / "checkpoints").glob(".new_*")), process)
+    time.sleep(chance.uniform(0, 0.01))
+    inside = any((folder / "checkpoints").glob(".new_*"))
+    kill(process)
+    resumed = start(*args, "--run-dir", folder)
+    words, _ = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, words
+    assert not any((folder / "checkpoints").glob(".*"))
+    return inside
+
+
+@pytest.mark.parametrize("num_kills", [4, pytest.param(40, marks=pytest.mark.slow)])
+def test_killed_run_is_the_run(num_kills: int, never_hit: Path, data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, *OFTEN]
+    folders = [tmp_path / str(seed) for seed in range(num_kills)]
+    with ThreadPoolExecutor(2) as pool:
+        inside = list(pool.map(lambda folder: hit_and_resume(folder, args, int(folder.name)), folders))
+    differences = [difference(never_hit, folder) for folder in folders]
+    same = differences.count("")
+    print(f"{same} of {num_kills} bit-identical, {sum(inside)} killed inside a save")
+    assert same == num_kills, differences
+    assert any(inside)
+
+
+def test_dead_rank_restarts_by_itself(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, *OFTEN]
+    never_hit = train(2, tmp_path / "never_hit", *args)
+    folder = tmp_path / "run"
+    process = start(*args, "--run-dir", folder, launch=2, max_restarts=3)
+    wait_until(lambda: last_step(folder) >= 80, process)
+    ranks(process)[1].send_signal(signal.SIGKILL)
+    words, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, words
+    assert "going on from" in words
+    assert difference(never_hit, folder) == ""
+
+
+def test_resume_on_another_number_of_processes(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--recipe", "conv", "--batch-size", 8, "--dtype", "float64", "--checkpoint-every", 5]
+    half = {n: train(n, tmp_path / str(n), *args, "--max-steps", 10) for n in (1, 2)}
+    shutil.copytree(half[1], tmp_path / "1_to_2")
+    shutil.copytree(half[2], tmp_path / "2_to_1")
+    whole = train(1, half[1], *args, "--max-steps", 20)
+    for n, name in ((2, "1_to_2"), (1, "2_to_1")):
+        assert largest_difference(whole, train(n, tmp_path / name, *args, "--max-steps", 20)) < 1e-10
