@@ -1,12 +1,13 @@
 """Pictures in the run folder: grids of images, curves of metrics."""
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
+
+from gan_dist.metrics_file import read_rows
 
 
 def save_grid(images: Tensor, file: Path) -> None:
@@ -26,7 +27,7 @@ def save_curves(metrics: Path, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    rows = read_rows(metrics)
     steps = [row["step"] for row in rows]
     figure = Figure(figsize=(8, 6), layout="constrained")
     FigureCanvasAgg(figure)

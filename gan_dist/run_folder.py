@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from gan_dist import checkpoint
 from gan_dist.config import FREE_OPTIONS, Config, parse
 from gan_dist.errors import UserError
+from gan_dist.metrics_file import read_rows
 
 
 class RunFolder:
@@ -42,11 +43,12 @@ class RunFolder:
     def cut_metrics(self, step: int) -> None:
         """Drop the rows of metrics.jsonl after `step`, and one that a kill cut short. Raises UserError."""
         try:
-            lines = (self.path / "metrics.jsonl").read_text().splitlines(keepends=True)
-        except FileNotFoundError:
-            return
-        whole = [line for line in lines if line.endswith("}\n")]
-        self._replace("metrics.jsonl", "".join(line for line in whole if json.loads(line)["step"] <= step))
+            rows = [row for row in read_rows(self.path / "metrics.jsonl") if row["step"] <= step]
+            self._replace("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        except OSError as error:
+            raise UserError(f"--run-dir {self.path}: cannot be written ({error.strerror}); name another") from None
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"--run-dir {self.path}: its metrics.jsonl is damaged; delete that file") from None
 
     def _take_lock(self) -> None:
         # The system drops a lock of this kind when its process ends, even if killed.

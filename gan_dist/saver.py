@@ -30,6 +30,7 @@ class Saver:
         self._thread: threading.Thread | None = None
 
     def is_due(self, step: int) -> bool:
+        """Whether the steps or the minutes since the last save say so."""
         minutes = (time.monotonic() - self._last_time) / 60
         return step % self.options.checkpoint_every == 0 or minutes >= self.options.checkpoint_minutes
 

@@ -1,8 +1,6 @@
 """What a run shows: metrics.jsonl, pictures and a progress bar, all written by the main process."""
 
 import contextlib
-import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from tqdm import tqdm
 
 from gan_dist.config import Config
 from gan_dist.errors import UserError
+from gan_dist.metrics_file import MetricsFile
 from gan_dist.pictures import save_curves, save_grid
 
 
@@ -32,7 +31,7 @@ class Tracker:
         """Begin, or go on after `step`. Raises UserError."""
         self._log_time, self._log_step = time.monotonic(), step
         try:
-            self._metrics = (self.folder / "metrics.jsonl").open("a")
+            self._metrics = MetricsFile(self.folder / "metrics.jsonl")
         except OSError as error:
             raise UserError(f"--run-dir {self.folder}: cannot be written ({error.strerror}); name another") from None
         self._bar = tqdm(
@@ -51,7 +50,7 @@ class Tracker:
 
     def sync(self) -> None:
         """Bring the rows so far to the disk. Raises OSError."""
-        os.fsync(self._metrics.fileno())
+        self._metrics.sync()
 
     def log(self, step: int, epoch: int, numbers: dict[str, float]) -> None:
         """Add a row to metrics.jsonl and tell the terminal."""
@@ -61,14 +60,13 @@ class Tracker:
         speed = (step - self._log_step) * batch_size / (now - self._log_time)
         row = {"step": step, "epoch": epoch, "images_seen": step * batch_size, **numbers}
         row["images_per_second"] = round(speed, 1)
-        with self._tolerate("metrics.jsonl"):  # what could not be flushed stays in the buffer
-            self._metrics.write(json.dumps(row) + "\n")
-            self._metrics.flush()
+        with self._tolerate("metrics.jsonl"):
+            self._metrics.append(row)
         losses = {name: f"{numbers[name]:.3f}" for name in ("loss_d", "loss_g")}
         if self._bar.disable:
             shown = " ".join(f"{name} {value}" for name, value in losses.items())
             left = timedelta(seconds=round((self.total_steps - step) * batch_size / speed))
-            print(f"step {step}/{self.total_steps} epoch {epoch} {shown} {speed:.0f} images/s, {left} left")
+            print(f"step {step}/{self.total_steps} epoch {epoch} {shown} {speed:.0f} images/s, {left} left", flush=True)
         else:
             self._bar.set_postfix({"epoch": epoch, **losses, "images/s": f"{speed:.0f}"}, refresh=False)
             self._bar.update(step - self._log_step)

@@ -23,6 +23,8 @@ from gan_dist.tracking import Tracker
 from gan_dist.weights import save_weights
 
 STATE_NOT_SAVED = 3  # exit code
+VERSIONS = {"python": platform.python_version(), "gan_dist": gan_dist.__version__}
+VERSIONS |= {name: version(name) for name in ("torch", "accelerate", "safetensors", "numpy")}
 
 
 class Trainer:
@@ -123,8 +125,7 @@ class Trainer:
             "config": self.config.to_dict(),
             "precision": self.accelerator.mixed_precision,
             "world_size": self.accelerator.num_processes,
-            "versions": {"python": platform.python_version(), "gan_dist": gan_dist.__version__}
-            | {name: version(name) for name in ("torch", "accelerate", "safetensors", "numpy")},
+            "versions": VERSIONS,
             "trackers": {},
         }
         self.saver.save(self.networks.tensors(), state, before=self.tracker.sync)
@@ -133,7 +134,8 @@ class Trainer:
         """Save the last state and the final weights -> exit code 0, or 3 if either failed."""
         if not self.is_main:
             return 0
-        if self.saver.last_step != self.steps_done:
+        self.saver.wait()
+        if self.saver.last_step != self.steps_done or self.saver.failure:
             self._save_checkpoint()
         config = self.config
         metadata = {

@@ -27,7 +27,7 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> 
     new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    new.mkdir(parents=True)
+    new.mkdir()
     (new / "README.md").write_text(CARD.format(role=folder.name, **metadata))
     network.save_pretrained(new)  # type: ignore[operator]
     # Once more, since save_pretrained has no place for metadata.

@@ -1,6 +1,5 @@
 """Starting runs, hitting them and comparing what they leave."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import psutil
 import torch
 from safetensors.torch import load_file
 
+from gan_dist.metrics_file import read_rows
 from tests.conftest import ROOT, launch_command
 
 
@@ -38,12 +38,8 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], 
 
 def last_step(folder: Path) -> int:
     """The step of the last whole row of metrics.jsonl, 0 without one."""
-    try:
-        lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
-    except FileNotFoundError:
-        return 0
-    whole = [line for line in lines if line.endswith("}\n")]
-    return json.loads(whole[-1])["step"] if whole else 0
+    rows = read_rows(folder / "metrics.jsonl")
+    return rows[-1]["step"] if rows else 0
 
 
 def ranks(launcher: subprocess.Popen[str]) -> dict[int, psutil.Process]:
@@ -69,7 +65,7 @@ def difference(run: Path, other: Path) -> str:
         for name in a.keys() | b.keys():
             if not torch.equal(a[name], b[name]):
                 return f"{network} {name}"
-    tables = [[json.loads(line) for line in (f / "metrics.jsonl").read_text().splitlines()] for f in (run, other)]
+    tables = [read_rows(folder / "metrics.jsonl") for folder in (run, other)]
     for row in [*tables[0], *tables[1]]:
         del row["images_per_second"]
     if tables[0] != tables[1]:

@@ -1,0 +1,93 @@
+"""The figures of docs/reliability.md: `python benchmarks/reliability.py [--data-dir DIR]`.
+
+How long a checkpoint holds training up beside a step, and how long a run takes to end after SIGTERM, on one CPU
+thread.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+from gan_dist import models
+from gan_dist.config import Checkpoint, parse
+from gan_dist.metrics_file import read_rows
+from gan_dist.models import linear
+from gan_dist.networks import Networks
+from gan_dist.processes import make_accelerator
+from gan_dist.saver import Saver
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pause(name: str, recipe: str, trials: int) -> None:
+    """Print the time of a step and the time that a checkpoint takes from training."""
+    config = parse(["--recipe", recipe])
+    networks = Networks(config, make_accelerator())
+    batch = torch.rand(64, 1, 28, 28), torch.randn(64, 100)
+    state = {"step": 0, "epoch": 0, "images_seen": 0, "config": {}, "precision": "no", "world_size": 1}
+    state |= {"versions": {}, "trackers": {}}
+    steps, pauses = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        saver = Saver(Path(folder), Checkpoint())
+        for i in range(trials):
+            start = time.perf_counter()
+            networks.step(*batch)
+            middle = time.perf_counter()
+            saver.save(networks.tensors(), state | {"step": i}, before=lambda: None)
+            pauses.append(time.perf_counter() - middle)
+            steps.append(middle - start)
+            saver.wait()
+        assert saver.failure is None
+    step, taken = statistics.median(steps) * 1e3, statistics.median(pauses) * 1e3
+    num = sum(p.numel() for net in (networks.generator, networks.discriminator) for p in net.parameters())
+    print(f"| {name} | {num / 1e6:.1f} million | {step:.1f} ms | {taken:.1f} ms | {taken / step:.2f} |", flush=True)
+
+
+def seconds_to_exit(recipe: str, data_dir: str) -> float:
+    """Seconds from SIGTERM in the middle of a run to the end of its process."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), "--recipe", recipe, "--data-dir", data_dir]
+        command += ["--run-dir", folder, "--log-every", "1"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while len(read_rows(Path(folder, "metrics.jsonl"))) < 3:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        start = time.perf_counter()
+        assert process.wait() == 128 + signal.SIGTERM
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", default="data")
+    data_dir = parser.parse_args().data_dir
+    torch.set_num_threads(1)
+    print("| pair | weights | step | pause of a checkpoint | pause / step |\n|---|---|---|---|---|")
+    pause("linear", "linear", 200)
+    pause("conv", "conv", 10)
+    # No recipe: the same perceptrons, wider.
+    wide = {
+        "Generator": partial(linear.Generator, hidden=6600),
+        "Discriminator": partial(linear.Discriminator, hidden=6600),
+    }
+    models.load = lambda name: SimpleNamespace(**wide)  # type: ignore[assignment, return-value]
+    pause("linear, hidden 6,600", "linear", 5)
+    print("\n| recipe | SIGTERM to exit: median of 5 | worst |\n|---|---|---|")
+    for recipe in ("linear", "conv"):
+        times = [seconds_to_exit(recipe, data_dir) for _ in range(5)]
+        print(f"| {recipe} | {statistics.median(times):.2f} s | {max(times):.2f} s |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+"""Checkpoints: refused if anything is wrong with them, kept, cleaned, and free of pickle."""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from benchmarks.world_size import largest_difference, train
+from gan_dist import checkpoint
+from gan_dist.checkpoint import CheckpointError, Tensors
+from tests.conftest import ROOT, train_alone
+from tests.runs import last_step, start, wait_until
+
+STATE: dict[str, Any] = {
+    "step": 7,
+    "epoch": 0,
+    "images_seen": 448,
+    "config": {"seed": 0},
+    "precision": "no",
+    "world_size": 1,
+    "versions": {},
+    "trackers": {},
+}
+
+
+def make_tensors(fill: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
+    first = {"w": torch.arange(12.0).view(3, 4) * fill, "n": torch.tensor(3)}
+    return {"generator": first, "optimizer_g": {"w.step": torch.tensor(fill), "w.exp_avg": torch.ones(3, 4).double()}}
+
+
+def load(folder: Path, expected: Tensors) -> dict[str, Any]:
+    state = checkpoint.read_state(folder)
+    checkpoint.verify(folder, state, expected)
+    checkpoint.load_into(folder, expected)
+    return state
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    checkpoint.write(tmp_path / "step_00000007", make_tensors(2.0), STATE)
+    return tmp_path / "step_00000007"
+
+
+def seal(folder: Path, **changes: Any) -> None:
+    """Change state.json as a forger would: with a checksum that fits."""
+    content = json.loads((folder / "state.json").read_text()) | changes
+    del content["checksum"]
+    (folder / "state.json").write_text(json.dumps(content | {"checksum": checkpoint._checksum(content)}))
+
+
+def test_what_was_written_is_read(saved: Path) -> None:
+    tensors = make_tensors(0.0)
+    state = load(saved, tensors)
+    assert {key: state[key] for key in STATE} == STATE
+    assert torch.equal(tensors["generator"]["w"], make_tensors(2.0)["generator"]["w"])
+    assert sorted(file.name for file in saved.parent.iterdir()) == ["step_00000007"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"step": -1}, "count"),
+        ({"step": 1.5}, "count"),
+        ({"step": True}, "count"),
+        ({"world_size": "2"}, "count"),
+        ({"config": []}, "wrong type"),
+        ({"precision": 3}, "wrong type"),
+        ({"format": 2}, "format 1"),
+        ({"more": 1}, "format 1"),
+        ({"files": {}}, "names the files"),
+        ({"files": {"../../generator.safetensors": {"size": 1, "sha256": ""}}}, "names the files"),
+        ({"files": []}, "damaged"),
+        ({"files": {"generator.safetensors": 3}}, "damaged"),
+    ],
+)
+def test_forged_state_is_refused(saved: Path, changes: dict[str, Any], expected: str) -> None:
+    seal(saved, **changes)
+    with pytest.raises(CheckpointError, match=expected):
+        load(saved, make_tensors())
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda t: t | {"w": t["w"][:2]},  # another shape
+        lambda t: t | {"w": t["w"].double()},  # another type
+        lambda t: t | {"more": t["w"].clone()},
+        lambda t: {"n": t["n"]},
+        lambda t: t | {"w": torch.zeros(3, 400)},  # larger than anything expected
+    ],
+)
+def test_other_tensors_are_refused(saved: Path, forge: Any) -> None:
+    tensors = make_tensors()
+    shutil.rmtree(saved)
+    checkpoint.write(saved, tensors | {"generator": forge(tensors["generator"])}, STATE)
+    with pytest.raises(CheckpointError, match=r"generator.safetensors has (other tensors|\d+ bytes)"):
+        load(saved, make_tensors())
+
+
+def test_links_and_pipes_are_refused(saved: Path) -> None:
+    file = saved / "generator.safetensors"
+    file.rename(saved.parent / "elsewhere")
+    file.symlink_to(saved.parent / "elsewhere")
+    with pytest.raises(CheckpointError, match="not a plain file"):
+        load(saved, make_tensors())
+    (saved / "state.json").unlink()
+    os.mkfifo(saved / "state.json")
+    with pytest.raises(CheckpointError, match="not a plain file"):
+        load(saved, make_tensors())
+
+
+def mutations(content: bytes, chance: random.Random) -> Iterator[bytes]:
+    """Flipped bits, cuts, insertions, doublings, zeroed and shuffled blocks."""
+    while True:
+        a, b = sorted(chance.randrange(len(content) + 1) for _ in range(2))
+        flipped = bytearray(content)
+        flipped[min(a, len(content) - 1)] ^= 1 << chance.randrange(8)
+        yield bytes(flipped)
+        yield content[:a]
+        yield content[:a] + chance.randbytes(chance.randrange(1, 9)) + content[a:]
+        yield content[:a] + content[b:]
+        yield content[:b] + content[a:]
+        yield content[:a] + bytes(b - a) + content[b:]
+        yield content[:a] + content[a:b][::-1] + content[b:]
+
+
+def test_fuzzed_checkpoints_are_refused(saved: Path) -> None:
+    """Thousands of mutated files, half of them sealed again: an error each time, or the same content."""
+    chance = random.Random(0)
+    good, good_state = make_tensors(0.0), load(saved, make_tensors())
+    load(saved, good)
+    refused = same = 0
+    for name in ("state.json", "generator.safetensors", "optimizer_g.safetensors"):
+        content, state_text = (saved / name).read_bytes(), (saved / "state.json").read_bytes()
+        for _, mutated in zip(range(1500), mutations(content, chance), strict=False):
+            (saved / name).write_bytes(mutated)
+            if name != "state.json" and chance.random() < 0.5:
+                path = saved / name
+                files = good_state["files"] | {name: {"size": len(mutated), "sha256": checkpoint._sha256(path)}}
+                seal(saved, files=files)
+            tensors = make_tensors(-1.0)
+            try:
+                state = load(saved, tensors)
+                assert state["step"] == good_state["step"]
+                resealed = (saved / "state.json").read_bytes() != state_text and name != "state.json"
+                assert resealed or all(torch.equal(tensors[p][k], good[p][k]) for p in good for k in good[p])
+                same += 1
+            except CheckpointError:
+                refused += 1
+            (saved / "state.json").write_bytes(state_text)
+        (saved / name).write_bytes(content)
+    print(f"{refused} refused, {same} loaded with the same content or with numbers that their forger sealed")
+    assert refused > 3500
+    assert refused + same == 4500
+
+
+@pytest.fixture(scope="module")
+def run_60(data_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    args = ["--max-steps", 60, "--checkpoint-every", 10, "--log-every", 10]
+    return train(1, tmp_path_factory.mktemp("run_60") / "run", *data_args, *args)
+
+
+@pytest.fixture
+def run(run_60: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run_60, tmp_path / "run"))
+
+
+def test_newest_checkpoints_stay(run_60: Path) -> None:
+    assert sorted(p.name for p in (run_60 / "checkpoints").iterdir()) == [f"step_000000{n}" for n in (40, 50, 60)]
+
+
+def test_state_of_a_run(run_60: Path) -> None:
+    state = checkpoint.read_state(run_60 / "checkpoints" / "step_00000060")
+    assert (state["step"], state["epoch"], state["images_seen"], state["world_size"]) == (60, 0, 3840, 1)
+    assert state["config"]["model"] == "linear"
+    assert "torch" in state["versions"]
+
+
+def test_damaged_checkpoint_is_skipped(run: Path, run_60: Path, data_args: list[str]) -> None:
+    damaged = run / "checkpoints" / "step_00000060" / "optimizer_d.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-4])
+    (run / "checkpoints" / ".new_step_00000070").mkdir()
+    done = train_alone(*data_args, "--run-dir", run, "--max-steps", 60)
+    assert done.returncode == 0
+    assert re.search(r"warning: .*step_00000060 is skipped: optimizer_d.safetensors has \d+ bytes, not", done.stderr)
+    assert f"going on from {run}/checkpoints/step_00000050" in done.stderr
+    assert not list((run / "checkpoints").glob(".*"))
+    assert largest_difference(run, run_60) == 0
+
+
+def test_no_sound_checkpoint_is_an_error(run: Path, data_args: list[str]) -> None:
+    for file in run.glob("checkpoints/*/generator.safetensors"):
+        file.write_bytes(b"")
+    before = sorted(run.rglob("*"))
+    done = train_alone(*data_args, "--run-dir", run, "--max-steps", 70)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"error: --resume auto: no checkpoint in {run}/checkpoints is sound")
+    assert sorted(run.rglob("*")) == before
+
+
+def test_mathematics_cannot_change(run: Path, data_args: list[str]) -> None:
+    weights = (run / "generator" / "model.safetensors").read_bytes()
+    done = train_alone(*data_args, "--run-dir", run, "--batch-size", 32, "--seed", 5, "--max-steps", 70)
+    assert done.returncode == 2
+    assert "--batch-size 32 (was 64)" in done.stderr
+    assert "--seed 5 (was 0)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (run / "generator" / "model.safetensors").read_bytes() == weights
+
+
+def test_length_can_change(run: Path, data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--max-steps", 80, "--log-every", 20, "--checkpoint-every", 1000]
+    assert train_alone(*args, "--run-dir", run).returncode == 0
+    assert largest_difference(run, train(1, tmp_path / "never_stopped", *args)) == 0
+    assert "max-steps: 80" in (run / "config.yaml").read_text()
+
+
+def test_resume_never_and_from_a_checkpoint(run: Path, run_60: Path, data_args: list[str], tmp_path: Path) -> None:
+    done = train_alone(*data_args, "--run-dir", run, "--resume", "never")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--resume never" in done.stderr
+    done = train_alone(*data_args, "--resume", run / "checkpoints" / "step_00000040", "--max-steps", 60)
+    assert done.returncode == 0, done.stderr
+    assert largest_difference(run, run_60) == 0
+    branch = tmp_path / "branch"
+    done = train_alone(
+        *data_args, "--resume", run / "checkpoints" / "step_00000040", "--max-steps", 60, "--run-dir", branch
+    )
+    assert done.returncode == 0, done.stderr
+    assert largest_difference(branch, run_60) == 0
+    done = train_alone(*data_args, "--resume", tmp_path / "gone", "--run-dir", tmp_path / "new")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "state.json cannot be read (No such file or directory)" in done.stderr
+
+
+def test_one_run_folder_one_job(data_args: list[str], tmp_path: Path) -> None:
+    process = start(*data_args, "--run-dir", tmp_path / "run", "--log-every", 1)
+    wait_until(lambda: last_step(tmp_path / "run"), process)
+    done = train_alone(*data_args, "--run-dir", tmp_path / "run", "--log-every", 1)
+    process.kill()
+    process.communicate()
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"process {process.pid} on " in done.stderr
+
+
+def test_full_disk_costs_checkpoints_only(data_args: list[str], tmp_path: Path) -> None:
+    """On a real file system that is full, then has room again, then is full at the end."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system takes root")
+    try:
+        args = ["--run-dir", disk / "run", "--checkpoint-every", 20, "--log-every", 1, "--max-steps", 1500]
+        process = start(*data_args, *args)
+        checkpoints, filler = disk / "run" / "checkpoints", disk / "filler"
+        wait_until(lambda: len(list(checkpoints.glob("step_*"))) == 3, process)
+        fill(filler)
+        step = last_step(disk / "run")
+        wait_until(lambda: last_step(disk / "run") > step or not room(disk), process)
+        first = newest(checkpoints)
+        filler.unlink()
+        wait_until(lambda: newest(checkpoints) > first, process)
+        fill(filler)
+        words, _ = process.communicate(timeout=240)
+        assert process.returncode == 3, words
+        warning = re.search(r"warning: step_\d+ was not saved \(.*No space left.*\); last good checkpoint: (.*)", words)
+        assert warning, words
+        assert checkpoint.read_state(newest(checkpoints))["step"] < 1500
+        assert not list(checkpoints.glob(".*"))
+        filler.unlink()
+        done = train_alone(*data_args, *args)
+        assert done.returncode == 0, done.stderr
+        assert checkpoint.read_state(newest(checkpoints))["step"] == 1500
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def newest(checkpoints: Path) -> Path:
+    return max(checkpoints.glob("step_*"))
+
+
+def room(disk: Path) -> bool:
+    return shutil.disk_usage(disk).free > 0
+
+
+def fill(file: Path) -> None:
+    with file.open("wb") as stream:
+        try:
+            while True:
+                stream.write(bytes(1 << 16))
+                stream.flush()
+        except OSError:
+            pass
+
+
+def test_vanished_folder_costs_checkpoints_only(data_args: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(*data_args, "--run-dir", run, "--checkpoint-every", 100, "--log-every", 1, "--max-steps", 1500)
+    wait_until(lambda: last_step(run) > 150, process)
+    run.rename(tmp_path / "away")
+    words, _ = process.communicate(timeout=120)
+    assert process.returncode == 3, words
+    assert re.search(r"warning: step_\d+ was not saved \(.*No such file", words), words
+    assert "Traceback" not in words
+    assert not run.exists()
+
+
+def test_no_pickle_anywhere(run_60: Path) -> None:
+    for file in [*run_60.rglob("*"), *ROOT.glob("gan_dist/**/*")]:
+        if file.is_file():
+            start_bytes = file.read_bytes()[:4]
+            assert not start_bytes.startswith((b"\x80", b"PK")), f"{file} is a pickle or a zip of one"
+            assert file.suffix not in (".pt", ".pth", ".pkl", ".ckpt", ".bin")
+    for file in run_60.rglob("*.safetensors"):
+        load_file(file)
+    calls = re.compile(r"\b(pickle|torch\.(save|load)|save_state|load_state|gather_object|broadcast_object)\b")
+    for file in ROOT.glob("gan_dist/**/*.py"):
+        code = re.sub(r'""".*?"""|#.*', "", file.read_text(), flags=re.S)
+        assert not calls.search(code), file

@@ -1,0 +1,68 @@
+"""Signals: whichever process they reach, all save the same step and end soon, with a documented code."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.world_size import train
+from gan_dist import checkpoint
+from tests.runs import difference, last_step, ranks, start, wait_until
+
+ARGS = ["--log-every", 1, "--sample-every", 1000, "--num-samples", 4]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])
+def test_signal_saves_and_ends(signum: signal.Signals, data_args: list[str], tmp_path: Path) -> None:
+    process = start(*data_args, *ARGS, "--run-dir", tmp_path / "run")
+    wait_until(lambda: last_step(tmp_path / "run") >= 20, process)
+    process.send_signal(signum)
+    since = time.monotonic()
+    words, _ = process.communicate(timeout=60)
+    assert time.monotonic() - since < 5
+    assert process.returncode == 128 + signum, words
+    step = last_step(tmp_path / "run")
+    assert checkpoint.read_state(tmp_path / "run" / "checkpoints" / f"step_{step:08d}")["step"] == step
+
+
+def test_signal_to_one_rank_stops_all(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, *ARGS, "--max-steps", 150]
+    folder = tmp_path / "run"
+    process = start(*args, "--run-dir", folder, launch=2)
+    wait_until(lambda: last_step(folder) >= 10, process)
+    workers = ranks(process)
+    workers[1].send_signal(signal.SIGTERM)
+    words, _ = process.communicate(timeout=60)
+    assert process.returncode, words
+    assert not any(worker.is_running() for worker in workers.values())
+    stopped = last_step(folder)
+    assert checkpoint.read_state(folder / "checkpoints" / f"step_{stopped:08d}")["step"] == stopped < 150
+    train(2, folder, *args)
+    assert difference(train(2, tmp_path / "never_stopped", *args), folder) == ""
+
+
+def test_second_signal_ends_at_once(data_args: list[str], tmp_path: Path) -> None:
+    """While the first is still waited on: the process is stopped inside a slow step."""
+    args = ["--recipe", "conv", "--batch-size", 512, "--log-every", 1, "--run-dir", tmp_path / "run"]
+    process = start(*data_args, *args)
+    wait_until(lambda: (tmp_path / "run" / "img" / "fake_00000000.png").exists(), process)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1.1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_hanging_rank_ends_the_job(data_args: list[str], tmp_path: Path) -> None:
+    process = start(*data_args, *ARGS, "--run-dir", tmp_path / "run", "--timeout-minutes", 0.1, launch=2)
+    wait_until(lambda: last_step(tmp_path / "run") >= 10, process)
+    workers = ranks(process)
+    workers[1].send_signal(signal.SIGSTOP)
+    since = time.monotonic()
+    wait_until(lambda: not workers[0].is_running() or workers[0].status() == "zombie", process, seconds=30)
+    assert time.monotonic() - since < 20
+    workers[1].send_signal(signal.SIGCONT)
+    process.communicate(timeout=90)
+    assert process.returncode
