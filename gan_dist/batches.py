@@ -1,5 +1,7 @@
 """From (step) to this process's images and noise on its device."""
 
+import time
+
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -33,12 +35,20 @@ class Batches:
 
         self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
         self._chunk = -1
+        self._waited = 0.0
+
+    def take_wait(self) -> float:
+        """Seconds that calls have taken since this was asked last."""
+        waited, self._waited = self._waited, 0.0
+        return waited
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Images [N, 1, 28, 28] in [-1, 1] and noise [N, latent_dim] of step 0, 1, ..."""
+        start = time.perf_counter()
         chunk, place = divmod(step, self._chunk_steps)
         if chunk != self._chunk:
             self._make_chunk(chunk)
+        self._waited += time.perf_counter() - start
         return self._real[place], self._noise[place]
 
     def _make_chunk(self, chunk: int) -> None:

@@ -14,7 +14,7 @@ import tyro
 import yaml
 from tyro.conf import arg
 
-from gan_dist import models
+from gan_dist import dashboards, models
 from gan_dist.errors import UserError
 
 Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
@@ -34,6 +34,7 @@ FREE_OPTIONS = {
     "log-every",
     "sample-every",
     "num-samples",
+    "tracker",
 }
 
 
@@ -97,12 +98,19 @@ class Checkpoint:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Output:
+    tracker: str = "wandb"
+    """Dashboards: wandb, trackio, tensorboard, several with commas, or none."""
     log_every: int = 100
     """Steps between two rows of metrics."""
     sample_every: int = 1000
     """Steps between two pictures of generated images."""
     num_samples: int = 64
     """Images in a picture."""
+
+    @property
+    def trackers(self) -> list[str]:
+        """The names in --tracker."""
+        return [name.strip() for name in self.tracker.split(",")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -206,6 +214,7 @@ def _check(config: Config, num_processes: int) -> None:
         raise UserError(
             f"--model {config.model.model}: no such file in gan_dist/models; take one of {_listing(models.names())}"
         )
+    dashboards.check(config.output.trackers)
     batch_size = config.run.batch_size
     if batch_size % num_processes:
         lower = batch_size // num_processes * num_processes

@@ -1,11 +1,16 @@
 """Numbers of a run, over the global batch, read from the device only on log steps."""
 
 import math
+import resource
+import sys
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from gan_dist.checkpoint import Tensors
+from gan_dist.networks import Networks
 from gan_dist.step import Outcome
 
 
@@ -20,29 +25,33 @@ class Meter:
         self.accelerator = accelerator
         self.losses = torch.zeros(log_every, 2, device=accelerator.device, dtype=dtype)
         self.first_step, self.count = first_step, 0
+        self.steps_read = 0  # of which the last `read` told
 
     def update(self, outcome: Outcome) -> None:
         """Keep the losses of one step, without waiting for the device."""
         self.losses[self.count] = torch.stack([outcome.loss_d, outcome.loss_g])
         self.count += 1
 
-    def read(self, outcome: Outcome) -> dict[str, float]:
-        """Losses, D's mean logits and sign accuracies at the last step, averaged over all processes.
+    def read(self, outcome: Outcome, networks: Networks) -> dict[str, float]:
+        """Losses, D's mean logits and sign accuracies, and norms of gradients at the last step, over all processes.
 
         Every process must call it. Raises Diverged if any step since the last call had a loss that is not
         finite.
         """
         real, fake = outcome.logits_real, outcome.logits_fake
         right_real, right_fake = (real > 0).to(self.losses), (fake < 0).to(self.losses)
-        means = torch.stack([real.mean(), fake.mean(), right_real.mean(), right_fake.mean()])
-        numbers = torch.cat([self.losses[: self.count].flatten(), means])
-        *losses, logit_real, logit_fake, accuracy_real, accuracy_fake = self.accelerator.reduce(
+        means = [real.mean(), fake.mean(), right_real.mean(), right_fake.mean()]
+        # The gradients that the last updates used are still there.
+        norms = [_gradient_norm(n) for n in (networks.discriminator, networks.generator)]
+        numbers = torch.cat([self.losses[: self.count].flatten(), torch.stack(means + norms).to(self.losses)])
+        *losses, logit_real, logit_fake, accuracy_real, accuracy_fake, norm_d, norm_g = self.accelerator.reduce(
             numbers, "mean"
         ).tolist()  # the one point between log steps at which the host waits for the device
         for i, loss in enumerate(losses):
             if not math.isfinite(loss):
                 name, step = ("loss_d", "loss_g")[i % 2], self.first_step + i // 2
                 raise Diverged(f"step {step}: {name} is {loss}; lower learning rates may help")
+        self.steps_read = self.count
         self.first_step, self.count = self.first_step + self.count, 0
         return {
             "loss_d": losses[-2],
@@ -51,7 +60,13 @@ class Meter:
             "logit_fake": logit_fake,
             "accuracy_real": accuracy_real,
             "accuracy_fake": accuracy_fake,
+            "grad_norm_d": norm_d,
+            "grad_norm_g": norm_g,
         }
+
+
+def _gradient_norm(network: nn.Module) -> Tensor:
+    return get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
 
 
 def check_finite(step: int, tensors: Tensors) -> None:
@@ -60,3 +75,11 @@ def check_finite(step: int, tensors: Tensors) -> None:
         for name, tensor in group.items():
             if not torch.isfinite(tensor).all():
                 raise Diverged(f"step {step}: {part}'s {name} is not finite; lower learning rates may help")
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held, on its GPU if it has one, in GB (10**9 bytes)."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

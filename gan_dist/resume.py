@@ -29,8 +29,8 @@ def run_path(config: Config, accelerator: Accelerator) -> Path:
     return Path("runs", f"{config.run.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}")
 
 
-def resume(config: Config, precision: str, folder: RunFolder, tensors: Tensors) -> int:
-    """Enter the run folder, load the checkpoint to go on from into `tensors` -> steps done, 0 for a new run.
+def resume(config: Config, precision: str, folder: RunFolder, tensors: Tensors) -> tuple[int, str]:
+    """Enter the run folder, load the checkpoint to go on from into `tensors` -> steps done, id of the run.
 
     For the main process. Raises UserError.
     """
@@ -52,14 +52,16 @@ def resume(config: Config, precision: str, folder: RunFolder, tensors: Tensors) 
             found = Path(asked), check(Path(asked))
         except CheckpointError as error:
             raise UserError(f"--resume {asked}: {error}; name another checkpoint") from None
-    steps_done = 0
+    steps_done, recorded_id = 0, None
     if found:
         path, state = found
         checkpoint.load_into(path, tensors)
         steps_done = state["step"]
+        if path.absolute().parent == folder.checkpoints.absolute():  # or else this is a new branch of another run
+            recorded_id = state["trackers"].get("id")
         print(f"going on from {path}", file=sys.stderr)
     folder.cut_metrics(steps_done)
-    return steps_done
+    return steps_done, folder.take_id(recorded_id)
 
 
 def _newest_sound(folder: Path, check: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]] | None:

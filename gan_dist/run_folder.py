@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import re
+import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +42,14 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"--run-dir {self.path}: cannot be written ({error.strerror}); name another") from None
 
+    def take_id(self, recorded: object) -> str:
+        """The id of this run in dashboards: the folder's own, or that of a checkpoint in it, or a new one."""
+        file = self.path / ".id"
+        known = file.read_text() if file.exists() else recorded
+        run_id = known if isinstance(known, str) and re.fullmatch("[0-9a-f]{8}", known) else secrets.token_hex(4)
+        self._replace(".id", run_id)
+        return run_id
+
     def cut_metrics(self, step: int) -> None:
         """Drop the rows of metrics.jsonl after `step`, and one that a kill cut short. Raises UserError."""
         try:
@@ -64,7 +74,7 @@ class RunFolder:
         self._lock = lock
 
     def _replace(self, name: str, text: str) -> None:
-        new = self.path / f".{name}.new"
+        new = self.path / f".new_{name}"
         new.write_text(text)
         os.replace(new, self.path / name)
 

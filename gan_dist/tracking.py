@@ -1,4 +1,4 @@
-"""What a run shows: metrics.jsonl, pictures and a progress bar, all written by the main process."""
+"""What a run shows, all of it from the main process: metrics.jsonl, pictures, the terminal, dashboards."""
 
 import contextlib
 import sys
@@ -6,28 +6,54 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
+from gan_dist.alerts import Alert, Watch
 from gan_dist.config import Config
+from gan_dist.dashboards import Histogram, Picture, RunInfo, Value, make
 from gan_dist.errors import UserError
-from gan_dist.metrics_file import MetricsFile
+from gan_dist.guard import Guard
+from gan_dist.metrics_file import MetricsFile, read_rows
 from gan_dist.pictures import save_curves, save_grid
+
+# {column of metrics.jsonl: name in dashboards}
+NAMES = {
+    "step": "train/step",
+    "epoch": "train/epoch",
+    "images_seen": "train/images_seen",
+    "images_per_second": "train/images_per_second",
+    "data_wait_ms": "train/data_wait_ms",
+    "loss_d": "D/loss",
+    "loss_g": "G/loss",
+    "logit_real": "D/logit_real",
+    "logit_fake": "D/logit_fake",
+    "accuracy_real": "D/accuracy_real",
+    "accuracy_fake": "D/accuracy_fake",
+    "grad_norm_d": "D/grad_norm",
+    "grad_norm_g": "G/grad_norm",
+    "peak_memory_gb": "system/peak_memory_gb",
+}
+MEASURED = ("images_per_second", "data_wait_ms", "peak_memory_gb")  # differ between two runs of one configuration
 
 
 class Tracker:
-    """The run folder and the terminal. Off the main process every method does nothing.
+    """Off the main process every method does nothing.
 
     A disk that cannot be written costs rows and pictures, with a warning, never the run.
     """
 
-    def __init__(self, folder: Path, config: Config, total_steps: int, is_main: bool) -> None:
-        self.folder, self.config = folder, config
-        self.total_steps, self.is_main = total_steps, is_main
+    def __init__(self, folder: Path, config: Config, total_steps: int, accelerator: Accelerator) -> None:
+        self.folder, self.config, self.total_steps = folder, config, total_steps
+        self.is_main = accelerator.is_main_process
+        self.guards: list[Guard] = []
+        self._watch = Watch()
         self._warned = ""
 
-    def open(self, step: int) -> None:
+    def open(self, step: int, run_id: str, described: dict[str, Any]) -> None:
         """Begin, or go on after `step`. Raises UserError."""
         self._log_time, self._log_step = time.monotonic(), step
         try:
@@ -37,6 +63,12 @@ class Tracker:
         self._bar = tqdm(
             total=self.total_steps, initial=step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
         )
+        history = [(row["step"], self._dashboard_row(row)) for row in read_rows(self.folder / "metrics.jsonl")]
+        for name in self.config.output.trackers:
+            if name != "none":
+                guard = Guard(make(name, RunInfo(self.folder.absolute(), run_id, described)))
+                guard.begin(step, history)
+                self.guards.append(guard)
 
     @contextlib.contextmanager
     def _tolerate(self, what: str) -> Iterator[None]:
@@ -53,7 +85,7 @@ class Tracker:
         self._metrics.sync()
 
     def log(self, step: int, epoch: int, numbers: dict[str, float]) -> None:
-        """Add a row to metrics.jsonl and tell the terminal."""
+        """Add a row to metrics.jsonl and the dashboards, and tell the terminal."""
         if not self.is_main:
             return
         now, batch_size = time.monotonic(), self.config.run.batch_size
@@ -62,6 +94,7 @@ class Tracker:
         row["images_per_second"] = round(speed, 1)
         with self._tolerate("metrics.jsonl"):
             self._metrics.append(row)
+        self._send(step, self._dashboard_row(row))
         losses = {name: f"{numbers[name]:.3f}" for name in ("loss_d", "loss_g")}
         if self._bar.disable:
             shown = " ".join(f"{name} {value}" for name, value in losses.items())
@@ -71,15 +104,51 @@ class Tracker:
             self._bar.set_postfix({"epoch": epoch, **losses, "images/s": f"{speed:.0f}"}, refresh=False)
             self._bar.update(step - self._log_step)
         self._log_time, self._log_step = now, step
+        self.alert(self._watch.row(step, numbers["accuracy_real"], numbers["accuracy_fake"]))
 
-    def picture(self, name: str, images: Tensor) -> None:
-        """Write images [N, 1, 28, 28] in [-1, 1] to img/<name>.png."""
+    def _dashboard_row(self, row: dict[str, Any]) -> dict[str, Value]:
+        rates = {"D/lr": self.config.optimizer.lr_d, "G/lr": self.config.optimizer.lr_g}
+        return {NAMES[name]: value for name, value in row.items() if name in NAMES} | rates
+
+    def _send(self, step: int, values: dict[str, Value]) -> None:
+        for guard in self.guards:
+            guard.log(values, step=step)
+
+    def picture(self, step: int, kind: str, file: str, images: Tensor) -> None:
+        """Write images [N, 1, 28, 28] in [-1, 1] to img/<file>.png, and show them as samples/<kind>."""
         if self.is_main:
+            path = self.folder / "img" / f"{file}.png"
             with self._tolerate("a picture"):
-                save_grid(images, self.folder / "img" / f"{name}.png")
+                save_grid(images, path)
+                caption = f"{kind}, step {step:,}, {step * self.config.run.batch_size:,} images seen"
+                self._send(step, {f"samples/{kind}": Picture(path.absolute(), caption)})
 
-    def close(self) -> None:
-        """Draw the curves, close the files and say where everything is."""
+    def samples(self, step: int, diversity: float, logits: dict[str, Tensor]) -> None:
+        """Show how much the samples differ, and the distributions of D's logits [N] over the global batch."""
+        if self.is_main:
+            histograms = {f"D/logits_{name}": Histogram(x.float().cpu().numpy()) for name, x in logits.items()}
+            self._send(step, {"samples/diversity": diversity, **histograms})
+            self.alert(self._watch.samples(step, diversity))
+
+    def alert(self, alert: Alert | None, kind: str = "warning") -> None:
+        """Tell people, here and in the dashboards."""
+        if self.is_main and alert:
+            print(f"{kind}: {alert.title}: {alert.text}", file=sys.stderr)
+            for guard in self.guards:
+                guard.alert(alert.title, alert.text)
+
+    def weights(self, folder: Path, metadata: dict[str, str]) -> None:
+        """Keep a folder of final weights with the run."""
+        for guard in self.guards:
+            guard.save_weights(folder, metadata)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a dashboard may hold up the exit of the process."""
+        return any(guard.is_broken for guard in self.guards)
+
+    def close(self, exit_code: int, seconds: float) -> None:
+        """Draw the curves, close files and, in `seconds` at most, dashboards; say where everything is."""
         if not self.is_main:
             return
         self._bar.close()
@@ -87,5 +156,8 @@ class Tracker:
             self._metrics.close()
         with self._tolerate("curves.png"):
             save_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
+        deadline = time.monotonic() + seconds
+        for guard in self.guards:
+            guard.finish(exit_code, max(1.0, deadline - time.monotonic()))
         results = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints")
         print(" ".join(str(self.folder / name) for name in results if (self.folder / name).exists()))

@@ -17,7 +17,13 @@ def main() -> int:
         return 0
     from gan_dist.trainer import Trainer  # here, so that --help and errors do not wait for torch
 
-    return Trainer(config).run()
+    trainer = Trainer(config)
+    code = trainer.run()
+    if trainer.tracker.is_broken:  # what it registered to run at exit may hang
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

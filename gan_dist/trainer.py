@@ -1,30 +1,31 @@
 """A whole run: build, resume, loop, close."""
 
-import platform
 import sys
-from importlib.metadata import version
 
 import torch
 from accelerate.utils import broadcast
+from torch import Tensor
 
-import gan_dist
+from gan_dist.alerts import Alert
 from gan_dist.batches import Batches, to_unit_range
 from gan_dist.config import Config
 from gan_dist.data import load_images
-from gan_dist.metrics import Diverged, Meter, check_finite
+from gan_dist.describe import VERSIONS, describe
+from gan_dist.metrics import Diverged, Meter, check_finite, peak_memory
 from gan_dist.networks import Networks
-from gan_dist.order import Stream, normal
 from gan_dist.processes import make_accelerator, run_first
 from gan_dist.resume import resume, run_path
 from gan_dist.run_folder import RunFolder
+from gan_dist.samples import Samples, diversity
 from gan_dist.saver import Saver
+from gan_dist.step import Outcome
 from gan_dist.stop import StopRequest
 from gan_dist.tracking import Tracker
 from gan_dist.weights import save_weights
 
 STATE_NOT_SAVED = 3  # exit code
-VERSIONS = {"python": platform.python_version(), "gan_dist": gan_dist.__version__}
-VERSIONS |= {name: version(name) for name in ("torch", "accelerate", "safetensors", "numpy")}
+CLOSE_SECONDS = 60  # for dashboards to take in what is left
+CLOSE_SECONDS_AFTER_SIGNAL = 10  # when the machine may be taken away
 
 
 class Trainer:
@@ -43,9 +44,10 @@ class Trainer:
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
         self.networks = Networks(config, self.accelerator)
+        self.samples = Samples(self.networks.generator, config, self.batches)
         self.folder = RunFolder(run_path(config, self.accelerator))
         self.saver = Saver(self.folder.checkpoints, config.checkpoint)
-        self.tracker = Tracker(self.folder.path, config, self.total_steps, self.is_main)
+        self.tracker = Tracker(self.folder.path, config, self.total_steps, self.accelerator)
         run_first(self.accelerator, self.is_main, self._enter)
         self.steps_done = int(broadcast(torch.tensor(self.steps_done, device=self.accelerator.device)))
         if self.steps_done:
@@ -54,25 +56,25 @@ class Trainer:
     def _enter(self) -> None:
         if self.is_main:
             precision = self.accelerator.mixed_precision
-            self.steps_done = resume(self.config, precision, self.folder, self.networks.tensors())
-            self.tracker.open(self.steps_done)
+            self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.networks.tensors())
+            described = describe(self.config, self.accelerator, self.networks)
+            self.tracker.open(self.steps_done, self.run_id, described)
 
     def run(self) -> int:
         """Train -> exit code: 0, 1 if a number is no longer finite, 3 if the last state could not be saved,
         128 + the signal's number after a signal (130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1).
         """
+        code = 1
         with StopRequest() as stop:
             try:
                 self._loop(stop)
                 check_finite(self.steps_done, self.networks.tensors())
                 code = self._save_last() or (128 + stop.agreed_on if stop.agreed_on else 0)
             except Diverged as error:
-                if self.is_main:
-                    print(f"error: {error}; no weights were saved", file=sys.stderr)
-                code = 1
+                self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), kind="error")
             finally:
                 self.saver.wait()
-                self.tracker.close()
+                self.tracker.close(code, CLOSE_SECONDS_AFTER_SIGNAL if stop.agreed_on else CLOSE_SECONDS)
             # A process that ends early makes a launcher stop the others, the main process may still be saving.
             self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
@@ -81,7 +83,8 @@ class Trainer:
     def _loop(self, stop: StopRequest) -> None:
         output = self.config.output
         meter = Meter(self.accelerator, output.log_every, self.steps_done + 1, self.batches.dtype)
-        if self.steps_done == 0:
+        if self.steps_done == 0 and self.is_main:
+            self.tracker.picture(0, "real", "real", self._real_images())
             self._draw()
         for step in range(self.steps_done + 1, self.total_steps + 1):
             outcome = self.networks.step(*self.batches(step - 1))
@@ -89,33 +92,39 @@ class Trainer:
             self.steps_done = step
             is_last = step == self.total_steps
             if step % output.log_every == 0 or is_last:
-                self.tracker.log(step, self._epoch(), meter.read(outcome))
+                self._log(meter, outcome)
             if step % output.sample_every == 0 or is_last:
-                self._draw()
+                self._sample(outcome)
             if self.is_main and self.saver.is_due(step):
                 self._save_checkpoint()
             if stop.agreed(step):
                 if meter.count:
-                    meter.read(outcome)  # raises if a loss since the last row was not finite
+                    meter.read(outcome, self.networks)  # raises if a loss since the last row was not finite
                 return
+
+    def _log(self, meter: Meter, outcome: Outcome) -> None:
+        numbers = meter.read(outcome, self.networks)
+        numbers |= {"data_wait_ms": self.batches.take_wait() / meter.steps_read * 1e3, "peak_memory_gb": peak_memory()}
+        self.tracker.log(self.steps_done, self._epoch(), numbers)
+
+    def _sample(self, outcome: Outcome) -> None:
+        """Show samples and logits; all processes give their part of the logits."""
+        logits = self.accelerator.gather(torch.stack([outcome.logits_real, outcome.logits_fake], dim=1))
+        if self.is_main:
+            fake = self._draw()
+            spread = diversity(fake, self._real_images())
+            self.tracker.samples(self.steps_done, spread, {"real": logits[:, 0], "fake": logits[:, 1]})
+
+    def _draw(self) -> Tensor:
+        fake = self.samples.draw(self.samples.noise(self.config.output.num_samples))
+        self.tracker.picture(self.steps_done, "fake", f"fake_{self.steps_done:08d}", fake)
+        return fake
+
+    def _real_images(self) -> Tensor:
+        return to_unit_range(self.batches.first_images(self.config.output.num_samples))
 
     def _epoch(self) -> int:
         return max(0, self.steps_done - 1) // self.batches.steps_per_epoch
-
-    @torch.no_grad()
-    def _draw(self) -> None:
-        """Write a picture from the fixed noise; the first time, one of real images as well."""
-        if not self.is_main:
-            return
-        config, num_samples = self.config, self.config.output.num_samples
-        if self.steps_done == 0:
-            self.tracker.picture("real", to_unit_range(self.batches.first_images(num_samples)))
-        (noise,) = normal(config.run.seed, Stream.SAMPLE, [0], num_samples, config.model.latent_dim)
-        generator = self.networks.generator
-        generator.eval()  # also keeps GlobalBatchNorm from asking the other processes
-        fake = generator(noise.to(self.batches.dtype).to(self.accelerator.device))
-        generator.train()
-        self.tracker.picture(f"fake_{self.steps_done:08d}", fake)
 
     def _save_checkpoint(self) -> None:
         state = {
@@ -126,7 +135,7 @@ class Trainer:
             "precision": self.accelerator.mixed_precision,
             "world_size": self.accelerator.num_processes,
             "versions": VERSIONS,
-            "trackers": {},
+            "trackers": {"id": self.run_id},
         }
         self.saver.save(self.networks.tensors(), state, before=self.tracker.sync)
 
@@ -137,6 +146,8 @@ class Trainer:
         self.saver.wait()
         if self.saver.last_step != self.steps_done or self.saver.failure:
             self._save_checkpoint()
+        if self.steps_done >= self.total_steps:
+            self.tracker.picture(self.steps_done, "interpolation", "interpolation", self.samples.interpolation())
         config = self.config
         metadata = {
             "model": config.model.model,
@@ -146,8 +157,9 @@ class Trainer:
             "step": str(self.steps_done),
         }
         try:
-            save_weights(self.networks.generator, self.folder.path / "generator", metadata)
-            save_weights(self.networks.discriminator, self.folder.path / "discriminator", metadata)
+            for network in ("generator", "discriminator"):
+                save_weights(getattr(self.networks, network), self.folder.path / network, metadata)
+            self.tracker.weights(self.folder.path / "generator", metadata)
         except OSError as error:
             print(f"warning: the final weights were not saved ({error.strerror})", file=sys.stderr)
             return STATE_NOT_SAVED

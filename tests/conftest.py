@@ -52,12 +52,12 @@ def train_alone(*args: object, **environment: str) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="session")
 def data_args() -> list[str]:
-    """Options that name the best digits of this machine."""
+    """Options that name the best digits of this machine, and no dashboard."""
     try:
         load_images("mnist", str(DATA_DIR))
-        return ["--data-dir", str(DATA_DIR)]
+        return ["--data-dir", str(DATA_DIR), "--tracker", "none"]
     except UserError:
-        return ["--dataset", "mnist-5k"]
+        return ["--dataset", "mnist-5k", "--tracker", "none"]
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from gan_dist.metrics_file import read_rows
+from gan_dist.tracking import MEASURED
 from tests.conftest import ROOT, launch_command
 
 
@@ -67,7 +68,8 @@ def difference(run: Path, other: Path) -> str:
                 return f"{network} {name}"
     tables = [read_rows(folder / "metrics.jsonl") for folder in (run, other)]
     for row in [*tables[0], *tables[1]]:
-        del row["images_per_second"]
+        for name in MEASURED:
+            del row[name]
     if tables[0] != tables[1]:
         return "metrics.jsonl"
     pictures = [{file.name: file.read_bytes() for file in (folder / "img").iterdir()} for folder in (run, other)]

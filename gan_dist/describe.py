@@ -1,0 +1,41 @@
+"""What a run was made with, for checkpoints and dashboards."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+import gan_dist
+from gan_dist.config import Config
+from gan_dist.networks import Networks
+
+VERSIONS = {"python": platform.python_version(), "gan_dist": gan_dist.__version__}
+VERSIONS |= {name: version(name) for name in ("torch", "accelerate", "safetensors", "numpy")}
+
+
+def describe(config: Config, accelerator: Accelerator, networks: Networks) -> dict[str, Any]:
+    """All options, and what the options do not say."""
+    on_gpu = accelerator.device.type == "cuda"
+    return {
+        **config.to_dict(),
+        "versions": VERSIONS,
+        "world-size": accelerator.num_processes,
+        "precision": accelerator.mixed_precision,
+        "device": torch.cuda.get_device_name() if on_gpu else accelerator.device.type,
+        "parameters-g": sum(p.numel() for p in networks.generator.parameters()),
+        "parameters-d": sum(p.numel() for p in networks.discriminator.parameters()),
+        "git-commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
