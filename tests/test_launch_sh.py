@@ -175,7 +175,7 @@ def test_signal_in_the_foreground(
 ) -> None:
     """SIGTERM to the script alone, as of `docker stop`; Ctrl-C to its group, as of a terminal."""
     run = project / "runs" / "a"
-    words = [project / "launch.sh", *data_args, *ARGS, "--epochs", "1000", "--run-dir", str(run)]
+    words = [str(project / "launch.sh"), *data_args, *ARGS, "--epochs", "1000", "--run-dir", str(run)]
     env = os.environ | ON_CPU
     with (project / "out").open("w") as out:
         process = subprocess.Popen(words, cwd=project, env=env, stdout=out, stderr=out, start_new_session=True)
