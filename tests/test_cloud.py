@@ -1,4 +1,4 @@
-"""The files of cloud/: each through the checker that its own tool comes with, where there is one to be had."""
+"""The files of cloud/, each through the checker of its own tool where there is one to be had, and their guide."""
 
 import re
 import subprocess
@@ -54,3 +54,11 @@ def test_skypilot_runs_options_that_exist() -> None:
     assert (ROOT / script).is_file()
     assert parse(options).run.run_dir == "/bucket/$RUN"
     assert list(task["file_mounts"]) == ["/bucket"]
+
+
+def test_ten_lines_to_a_dashboard() -> None:
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "gpu-box.md").read_text(), re.S)
+    lines = block.splitlines()
+    assert len(lines) == 10
+    (start,) = (line for line in lines if line.startswith("./launch.sh --background"))
+    assert parse(start.split()[2:]).run.run_dir == "runs/first"
