@@ -27,7 +27,7 @@ find_python() {
     fail "needs Python 3.10 or newer and found ${found:-none}; install one, or name it: PYTHON=/path/to/python3 ./launch.sh"
 }
 
-# install EXTRAS: nothing if the same extras of the same pyproject.toml are installed already
+# install EXTRAS: nothing into a VENV that was given, or if these extras of this pyproject.toml are there already
 install() {
     local stamp=$venv/.installed-$1 wanted python
     if [[ ${VENV:-} ]]; then
@@ -99,7 +99,7 @@ prepare() {
     WORLD_SIZE=$processes "$bin/python" "$root/gan_dist/train.py" --print-config "$@" >/dev/null
 
     threads=$(($(nproc) / processes))
-    ((num_gpus == 0 || threads <= 8)) || threads=8 # beside a GPU the CPU only draws noise and gathers images
+    ((num_gpus == 0 || threads <= 8)) || threads=8 # beside a GPU the CPU has little to do; not measured yet
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 1 ? threads : 1))}
     command=("$bin/accelerate" launch "${options[@]}"
         --config_file "$root/accelerate_configs/$config.yaml" "$root/gan_dist/train.py" "$@")

@@ -6,7 +6,7 @@ pid_file=$root/runs/launch.pid # locked as long as the run lives, however it end
 
 # start_background OPTIONS: this script once more, in a session of its own, which no closed terminal ends
 start_background() {
-    command -v flock setsid >/dev/null || fail "--background: needs flock and setsid; install util-linux"
+    type flock setsid >/dev/null 2>&1 || fail "--background: needs flock and setsid; install util-linux"
     mkdir -p "$root/runs"
     exec 9>>"$pid_file"
     flock --nonblock 9 || fail "--background: a run goes on already (./launch.sh status); end it with ./launch.sh stop"
@@ -36,7 +36,8 @@ stop() {
     local pid second
     in_background || fail "stop: nothing trains in the background"
     pid=$(<"$pid_file")
-    kill -TERM "$pid" 2>/dev/null || fail "stop: process $pid is gone, what it started is not; find it with fuser $pid_file"
+    kill -TERM "$pid" 2>/dev/null ||
+        fail "stop: process $pid is gone, what it started is not; find that with fuser $pid_file"
     for ((second = 0; second < 60; second++)); do
         sleep 1
         if ! in_background; then

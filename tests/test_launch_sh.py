@@ -32,18 +32,18 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(project: Path, *args: str, **environment: str) -> subprocess.Popen[str]:
-    env = os.environ | ON_CPU | environment
-    return subprocess.Popen(
-        [project / "launch.sh", *args], cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
 def launch_sh(project: Path, *args: str, **environment: str) -> tuple[int, str]:
     """Run it to its end -> exit code, all that it said."""
-    process = start(project, *args, **environment)
-    words = "".join(process.communicate(timeout=120))
-    return process.returncode, words
+    done = subprocess.run(
+        [str(project / "launch.sh"), *args],
+        cwd=project,
+        env=os.environ | ON_CPU | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
