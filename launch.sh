@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# ./launch.sh [train options]    makes .venv if there is none, then trains on what this machine has
-# ./launch.sh test [pytest options]    the same with the test tools, then lints, checks types and tests
+# ./launch.sh [train options]          makes .venv if there is none, then trains on all GPUs, or on the CPU without one
+# ./launch.sh --background [options]   the same, out of the terminal's reach; writes runs/launch.log
+# ./launch.sh status | stop            of what goes on in the background; stop saves a checkpoint first
+# ./launch.sh test [pytest options]    the same set-up with the test tools, then lints, checks types and tests
 # Needs python3 >= 3.10 (PYTHON=... names another) and a package index, nothing else.
+# VENV=/path takes an environment that holds everything already, as it is: nothing is installed into it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-venv=$root/.venv
+venv=${VENV:-$root/.venv}
 bin=$venv/bin
 
 fail() {
@@ -24,9 +27,15 @@ find_python() {
     fail "needs Python 3.10 or newer and found ${found:-none}; install one, or name it: PYTHON=/path/to/python3 ./launch.sh"
 }
 
-# install EXTRAS: nothing if the same extras of the same pyproject.toml are installed already
+# install EXTRAS: nothing into a VENV that was given, or if these extras of this pyproject.toml are there already
 install() {
     local stamp=$venv/.installed-$1 wanted python
+    if [[ ${VENV:-} ]]; then
+        [[ -x $bin/python && -x $bin/accelerate ]] ||
+            fail "VENV=$VENV: has no bin/python with accelerate; name another, or leave VENV out to have .venv made"
+        export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} # this code, not a gan_dist that may be installed there
+        return
+    fi
     wanted=$(cksum <"$root/pyproject.toml")
     [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && return
     if [[ ! -x $bin/python ]] || ! "$bin/python" -m pip --version >/dev/null 2>&1; then
@@ -50,10 +59,35 @@ run_tests() {
     exec "$bin/python" -m pytest "$@"
 }
 
-# run_train OPTIONS: prints the `accelerate launch` line and runs it
-run_train() {
-    local num_gpus config=cpu_1 processes=1 options=()
-    num_gpus=$("$bin/python" -c 'import torch; print(torch.cuda.device_count())')
+# gpus: how many torch can use; a machine with GPUs that torch cannot use trains on its CPU only if told to
+gpus() {
+    local torch cuda num_gpus driver driver_cuda reason
+    read -r torch cuda num_gpus < <("$bin/python" -W ignore -c 'import torch
+print(torch.__version__, torch.version.cuda, torch.cuda.device_count() if torch.cuda.is_available() else 0)')
+    if ((num_gpus == 0)) && [[ ! ${CUDA_VISIBLE_DEVICES-all} =~ ^(-1)?$ ]] && command -v nvidia-smi >/dev/null; then
+        if driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>&1); then
+            driver=${driver%%$'\n'*}
+            driver_cuda=$(nvidia-smi | sed -nE 's/.*CUDA[A-Z ]* Version: *([0-9.]+).*/\1/p')
+            reason="driver $driver (up to CUDA ${driver_cuda:-?}) does not serve torch $torch (CUDA $cuda)"
+            if [[ $cuda == None ]]; then
+                reason="torch $torch is a build for the CPU; install one with CUDA"
+            elif [[ $driver_cuda ]] && ((${driver_cuda%%.*} < ${cuda%%.*})); then
+                reason+=": the driver is too old; update it, or install a torch built for CUDA ${driver_cuda%%.*}"
+            else
+                reason+="; \`$bin/python -c 'import torch; torch.zeros(1).cuda()'\` says why"
+            fi
+        else
+            reason="nvidia-smi fails (${driver%%$'\n'*}); install or load the driver, often a reboot does it"
+        fi
+        fail "no GPU that torch sees: $reason. To train on the CPU all the same: CUDA_VISIBLE_DEVICES= ./launch.sh"
+    fi
+    echo "$num_gpus"
+}
+
+# prepare OPTIONS: finds the command, or says in one line what is wrong with the machine or the options
+prepare() {
+    local num_gpus config=cpu_1 processes=1 options=() threads
+    num_gpus=$(gpus)
     if ((num_gpus == 1)); then
         config=gpu_1
     elif ((num_gpus > 1)); then
@@ -64,21 +98,57 @@ run_train() {
     # What is wrong with the options is told here, in one line, not once more by the launcher.
     WORLD_SIZE=$processes "$bin/python" "$root/gan_dist/train.py" --print-config "$@" >/dev/null
 
-    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(($(nproc) / processes > 1 ? $(nproc) / processes : 1))}
-    local command=("$bin/accelerate" launch "${options[@]}"
+    threads=$(($(nproc) / processes))
+    ((num_gpus == 0 || threads <= 8)) || threads=8 # beside a GPU the CPU has little to do; not measured yet
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 1 ? threads : 1))}
+    command=("$bin/accelerate" launch "${options[@]}"
         --config_file "$root/accelerate_configs/$config.yaml" "$root/gan_dist/train.py" "$@")
+}
+
+# run: prints the `accelerate launch` line and runs it
+run() {
+    local launcher signal=0 code=0
     echo "OMP_NUM_THREADS=$OMP_NUM_THREADS $(printf '%q ' "${command[@]}")" >&2
-    # Ctrl-C is for train.py, which saves and ends; a launcher that dies of it would leave it alone.
-    local interrupted=0 code=0
-    trap 'interrupted=1' INT
-    (trap '' INT && exec "${command[@]}") || code=$?
-    ((interrupted)) && exit 130
+    # Ctrl-C and SIGTERM are for train.py, which saves and ends; a launcher that dies of them would leave it alone.
+    # Ctrl-C reaches it from the terminal; the launcher ignores it, like everything that is started with `&`.
+    "${command[@]}" &
+    launcher=$!
+    trap 'signal=2' INT
+    trap 'if ((signal)); then end_launched kill; else signal=15; end_launched terminate; fi' TERM
+    while kill -0 "$launcher" 2>/dev/null; do # a signal ends `wait` before the launcher has ended
+        code=0
+        wait "$launcher" || code=$?
+    done
+    ((signal == 0)) || code=$((128 + signal))
+    [[ -t 2 ]] || echo "launch.sh: ended with exit code $code, $(date)" >&2
     exit "$code"
 }
 
-if [[ ${1:-} == test ]]; then
-    run_tests "${@:2}"
-fi
+# end_launched terminate: SIGTERM to what the launcher started, or to itself if that is nothing yet
+# end_launched kill: SIGKILL to all; workers of several processes are in sessions of their own, no group has them
+end_launched() {
+    "$bin/python" -c 'import contextlib, psutil, sys
+launcher, how = psutil.Process(int(sys.argv[1])), sys.argv[2]
+workers = launcher.children() or [launcher]
+for process in workers if how == "terminate" else [launcher, *launcher.children(recursive=True)]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        getattr(process, how)()' "$launcher" "$1" || true
+}
+
+# shellcheck source=launch_background.sh
+source "$root/launch_background.sh"
+case ${1:-} in
+test) run_tests "${@:2}" ;;
+status | stop)
+    "$1"
+    exit
+    ;;
+esac
+background="" options=()
+for word in "$@"; do
+    if [[ $word == --background ]]; then background=1; else options+=("$word"); fi
+done
+set -- "${options[@]}"
 install mnist-5k
 case " $* " in
 *" -h "* | *" --help "* | *" --print-config "*) exec "$bin/python" "$root/gan_dist/train.py" "$@" ;;
@@ -91,4 +161,9 @@ if (($# == 0)) && ! "$bin/python" -m gan_dist.data; then
     } >&2
     set -- --dataset mnist-5k --max-steps 18740
 fi
-run_train "$@"
+prepare "$@"
+if [[ $background ]]; then
+    start_background "$@"
+else
+    run
+fi

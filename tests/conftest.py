@@ -27,6 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no GPU"))
 
 
+def tool(name: str) -> str:
+    """The command of that name that is installed beside this Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
 def launch_command(num_processes: int, script: str, *args: object) -> list[str]:
     """The command line that a person would type for several CPU processes."""
     config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")

@@ -183,8 +183,8 @@ def kill_helper(server: WandbServer, process: subprocess.Popen[str]) -> None:
         (stop, break_nothing),  # no server
         (hang, break_nothing),
         (fail, break_nothing),
-        (break_nothing, stop),
-        (break_nothing, hang),
+        pytest.param(break_nothing, stop, marks=pytest.mark.slow),
+        pytest.param(break_nothing, hang, marks=pytest.mark.slow),
         (break_nothing, fail),
         (break_nothing, kill_helper),
     ],
@@ -280,10 +280,11 @@ def test_trackio_and_tensorboard(data_args: list[str], tmp_path: Path) -> None:
     losses = {event.step: event.value for event in events.Scalars("D/loss")}
     assert losses == pytest.approx(table, rel=1e-6)
     assert [event.step for event in events.Images("samples/fake")] == list(range(0, 1001, 100))
-    code = "import json, trackio; print(json.dumps([r.history() for r in trackio.Api().runs('gan_dist')]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    (history,) = json.loads(done.stdout.splitlines()[-1])
-    assert steps(history) == list(range(10, 1001, 10))
+    code = "import json, sys, trackio; print(json.dumps(trackio.SQLiteStorage.get_logs('gan_dist', sys.argv[1])))"
+    (run_id,) = (folder / ".id").read_text().split()
+    command = [sys.executable, "-c", code, f"run-{run_id}"]
+    rows = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    assert [row["step"] for row in rows if "D/loss" in row] == list(range(10, 1001, 10))
 
 
 def test_unknown_and_missing_trackers(tmp_path: Path) -> None:
