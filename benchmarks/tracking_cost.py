@@ -1,7 +1,7 @@
 """What W&B costs `linear` at the default intervals: `python benchmarks/tracking_cost.py [--data-dir DIR]`.
 
-Runs of three epochs without a tracker and with wandb (offline), in turns, on one CPU thread; the speed of each run is the
-median over its rows but the first, and the ratio that of the medians over the runs.
+Runs of three epochs without a tracker and with wandb (offline), in turns, on one CPU thread; the speed of a run is
+the median over its rows but the first, and the ratio that of the medians over the runs.
 """
 
 import argparse

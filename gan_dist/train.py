@@ -1,6 +1,7 @@
 """Train a GAN: `accelerate launch gan_dist/train.py [options]`; `--help` lists them."""
 
 import os
+import signal
 import sys
 
 if not __package__:  # run as a script: let `import gan_dist` work, and keep data.py & co. from hiding others
@@ -11,6 +12,7 @@ from gan_dist.errors import exit_code
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # launch.sh keeps Ctrl-C from the launcher, not from here
     config = parse(sys.argv[1:])
     if config.print_config:
         print(config.to_yaml(), end="")
