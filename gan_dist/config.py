@@ -22,11 +22,9 @@ Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 # Options that a resumed run may change: they say how long and what is shown, not what is computed.
 FREE_OPTIONS = {
     "recipe",
-    "run-dir",
     "epochs",
     "max-steps",
     "data-dir",
-    "resume",
     "checkpoint-every",
     "checkpoint-minutes",
     "keep-checkpoints",

@@ -14,14 +14,17 @@ from gan_dist.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("GAN_DIST_DATA_DIR", "data")).resolve()
-os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+HAS_GPU = torch.cuda.is_available()
+# For the processes that tests start: one thread, and no GPU but for the tests that ask for it.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 torch.set_num_threads(1)
 
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not torch.cuda.is_available():
+    if not HAS_GPU:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no GPU"))
@@ -35,8 +38,16 @@ def tool(name: str) -> str:
 def launch_command(num_processes: int, script: str, *args: object) -> list[str]:
     """The command line that a person would type for several CPU processes."""
     config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")
-    accelerate = Path(sys.executable).with_name("accelerate")
-    words = [accelerate, "launch", "--config_file", config, "--num_processes", num_processes, ROOT / script, *args]
+    words = [
+        tool("accelerate"),
+        "launch",
+        "--config_file",
+        config,
+        "--num_processes",
+        num_processes,
+        ROOT / script,
+        *args,
+    ]
     return [str(word) for word in words]
 
 

@@ -142,9 +142,11 @@ def test_resumed_run_is_one_run(
     assert run.exit_code == 0
 
 
-def test_offline_segments_share_no_step(data_args: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("checkpoint_every", [50, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_offline_segments_share_no_step(checkpoint_every: int, data_args: list[str], tmp_path: Path) -> None:
+    """Whether the run goes on from a checkpoint or, killed before its first one, from the start."""
     folder = tmp_path / "run"
-    args = [*data_args[:-1], "wandb", *LONGER, "--run-dir", folder]
+    args = [*data_args[:-1], "wandb", *LONGER, "--checkpoint-every", checkpoint_every, "--run-dir", folder]
     process = start(*args)
     wait_until(lambda: last_step(folder) >= 200, process)
     kill(process)

@@ -37,25 +37,21 @@ class WandbRun:
             if mode != "online":
                 raise
             wandb.teardown()  # or else wandb takes the id for one in use
-            mode, reason = (
-                "offline",
-                f"the server did not take the run: {' '.join(str(error).split()) or 'no reason given'}",
-            )
+            words = " ".join(str(error).split()) or "no reason given"
+            mode, reason = "offline", f"the server did not take the run: {words}"
             self.run = self._init(mode)
         self.run.define_metric("train/step")
         self.run.define_metric("*", step_metric="train/step")
         for name, summary in SUMMARIES.items():
             self.run.define_metric(name, step_metric="train/step", summary=summary)
-        if mode == "offline":
-            print(
-                f"wandb: offline ({reason}); look at it: wandb leet {self._folder()}; {self.remedy()}", file=sys.stderr
-            )
-        elif mode == "online":
-            print(f"wandb: {self.run.url}", file=sys.stderr)
-        if last_step == 0:
-            return -1
         # Rows that the server has are not sent again; offline, those in the logs of the earlier segments.
-        return self.run.step - 1 if mode == "online" else self._last_local_step()
+        if mode == "online":
+            print(f"wandb: {self.run.url}", file=sys.stderr)
+            return self.run.step - 1
+        if mode == "offline":
+            place = f"look at it: wandb leet {self._folder()}; {self.remedy()}"
+            print(f"wandb: offline ({reason}); {place}", file=sys.stderr)
+        return self._last_local_step()
 
     def _init(self, mode: str) -> Any:
         # The setting alone does not silence what wandb says of the key. What matters is said by `start`.
