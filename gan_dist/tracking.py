@@ -54,7 +54,7 @@ class Tracker:
         self._warned = ""
 
     def open(self, step: int, run_id: str, described: dict[str, Any]) -> None:
-        """Begin, or go on after `step`. Raises UserError."""
+        """Begin, or go on after `step`; `described` is the configuration for dashboards. Raises UserError."""
         self._log_time, self._log_step = time.monotonic(), step
         try:
             self._metrics = MetricsFile(self.folder / "metrics.jsonl")

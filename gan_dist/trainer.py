@@ -59,6 +59,8 @@ class Trainer:
             self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.networks.tensors())
             described = describe(self.config, self.accelerator, self.networks)
             self.tracker.open(self.steps_done, self.run_id, described)
+            if left_out := len(self.batches.images) % self.config.run.batch_size:
+                print(f"each epoch leaves out {left_out} images, which fill no batch", flush=True)
 
     def run(self) -> int:
         """Train -> exit code: 0, 1 if a number is no longer finite, 3 if the last state could not be saved,

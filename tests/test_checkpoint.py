@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from safetensors.torch import load_file
 from benchmarks.world_size import largest_difference, train
 from gan_dist import checkpoint
 from gan_dist.checkpoint import CheckpointError, Tensors
+from gan_dist.config import Checkpoint
+from gan_dist.saver import Saver
 from tests.conftest import ROOT, train_alone
 from tests.runs import last_step, start, wait_until
 
@@ -161,6 +164,17 @@ def test_fuzzed_checkpoints_are_refused(saved: Path) -> None:
     print(f"{refused} refused, {same} loaded with the same content or with numbers that their forger sealed")
     assert refused > 3500
     assert refused + same == 4500
+
+
+def test_save_that_still_runs_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saver = Saver(tmp_path, Checkpoint())
+    saver.save(make_tensors(), STATE, before=lambda: time.sleep(0.5))
+    assert list(tmp_path.iterdir()) == []
+    saver.save(make_tensors(), STATE | {"step": 8}, before=lambda: None)
+    assert (tmp_path / "step_00000007" / "state.json").exists()
+    saver.wait()
+    assert checkpoint.read_state(tmp_path / "step_00000008")["step"] == 8
+    assert capsys.readouterr().err == "waiting for the last checkpoint to be written\n"
 
 
 @pytest.fixture(scope="module")
