@@ -34,7 +34,7 @@ def pause(name: str, recipe: str, trials: int) -> None:
     config = parse(["--recipe", recipe])
     networks = Networks(config, make_accelerator())
     batch = torch.rand(64, 1, 28, 28), torch.randn(64, 100)
-    state = {"step": 0, "epoch": 0, "images_seen": 0, "config": {}, "precision": "no", "world_size": 1}
+    state = {"step": 0, "epoch": 0, "images_seen": 0, "config": {}, "precision": "no", "world_size": 1, "scalers": {}}
     state |= {"versions": {}, "trackers": {}}
     steps, pauses = [], []
     with tempfile.TemporaryDirectory() as folder:

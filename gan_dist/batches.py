@@ -29,8 +29,13 @@ class Batches:
         if self.batch_size > len(images):
             raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
         self.steps_per_epoch = len(images) // self.batch_size
-        num_rows = self.batch_size // accelerator.num_processes
-        self.rows = range(num_rows * accelerator.process_index, num_rows * (accelerator.process_index + 1))
+        # With accumulation the parts of all processes together are the rows of a whole part, one after the other, so
+        # that a BatchNorm sees the same rows whatever the number of processes.
+        num_parts = config.optimizer.accumulate
+        part_rows, num_rows = self.batch_size // num_parts, self.batch_size // accelerator.num_processes
+        self.part_rows = part_rows // accelerator.num_processes
+        starts = [part * part_rows + accelerator.process_index * self.part_rows for part in range(num_parts)]
+        self.parts = [range(start, start + self.part_rows) for start in starts]
         self.device, self.dtype = accelerator.device, getattr(torch, config.run.dtype)
 
         self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
@@ -53,14 +58,16 @@ class Batches:
 
     def _make_chunk(self, chunk: int) -> None:
         steps = range(chunk * self._chunk_steps, (chunk + 1) * self._chunk_steps)
-        num_images, num_rows = len(self.images), len(self.rows)
-        indices = [image_indices(self.seed, step, self.batch_size, self.rows, num_images) for step in steps]
+        num_images = len(self.images)
+        indices = [
+            image_indices(self.seed, step, self.batch_size, part, num_images) for step in steps for part in self.parts
+        ]
         pixels = torch.from_numpy(self.images[np.concatenate(indices)])
         # One byte a pixel goes to the device and becomes a number there.
-        self._real = to_unit_range(pixels.to(self.device), self.dtype).unflatten(0, (len(steps), num_rows))
-        first_rows = [step * self.batch_size + self.rows.start for step in steps]
-        noise = normal(self.seed, Stream.NOISE, first_rows, num_rows, self.latent_dim)
-        self._noise = noise.to(self.dtype).to(self.device)
+        self._real = to_unit_range(pixels.to(self.device), self.dtype).unflatten(0, (len(steps), -1))
+        first_rows = [step * self.batch_size + part.start for step in steps for part in self.parts]
+        noise = normal(self.seed, Stream.NOISE, first_rows, self.part_rows, self.latent_dim)
+        self._noise = noise.to(self.dtype).to(self.device).view(len(steps), -1, self.latent_dim)
         self._chunk = chunk
 
     def first_images(self, num: int) -> Tensor:

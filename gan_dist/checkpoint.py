@@ -25,7 +25,18 @@ FORMAT = 1
 MAX_JSON = 1 << 20  # bytes
 MAX_HEADER = 256  # bytes for each tensor's name, type, shape and place, at most
 TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
-KEYS = {"format", "step", "epoch", "images_seen", "config", "precision", "world_size", "versions", "trackers"}
+KEYS = {
+    "format",
+    "step",
+    "epoch",
+    "images_seen",
+    "config",
+    "precision",
+    "scalers",
+    "world_size",
+    "versions",
+    "trackers",
+}
 
 
 class CheckpointError(Exception):
@@ -88,7 +99,10 @@ def read_state(folder: Path) -> dict[str, Any]:
         counts += [file["size"] for file in files.values()]
         if not all(type(count) is int and 0 <= count < 2**63 for count in counts):
             raise CheckpointError("state.json has a count that is no number")
-        objects = [content[key] for key in ("config", "versions", "trackers")]
+        objects = [content[key] for key in ("config", "scalers", "versions", "trackers")]
+        numbers = [number for scaler in content["scalers"].values() for number in scaler.values()]
+        if not all(type(number) in (int, float) for number in numbers):
+            raise CheckpointError("state.json has a loss scaler that is no number")
         if not all(isinstance(each, dict) for each in objects) or not isinstance(content["precision"], str):
             raise CheckpointError("state.json has a field of a wrong type")
         return content | {"files": files}

@@ -22,6 +22,7 @@ Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 # Options that a resumed run may change: they say how long and what is shown, not what is computed.
 FREE_OPTIONS = {
     "recipe",
+    "mixed-precision",  # what it resolves to is compared
     "epochs",
     "max-steps",
     "data-dir",
@@ -52,6 +53,8 @@ class Run:
     """Seed of the weights, the order of the images and the noise."""
     dtype: Literal["float32", "float64"] = "float32"
     """Type of weights and images."""
+    mixed_precision: Literal["no", "bf16", "fp16"] | None = None
+    """Type that the networks compute in; weights stay as they are [None: what accelerate's config says]."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,10 @@ class Optimizer:
     """Learning rate of the discriminator."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates of the first and the second moment."""
+    clip_grad_norm: float | None = None
+    """Largest Euclidean norm of a network's gradient; a larger one is scaled down."""
+    accumulate: int = 1
+    """Parts that the batch of a process is cut into, to hold one at a time in memory."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,10 +221,16 @@ def _check(config: Config, num_processes: int) -> None:
         )
     dashboards.check(config.output.trackers)
     batch_size = config.run.batch_size
-    if batch_size % num_processes:
-        lower = batch_size // num_processes * num_processes
-        nearest = f"{lower} or {lower + num_processes}" if lower else num_processes
-        raise UserError(f"--batch-size {batch_size}: {num_processes} processes cannot share it evenly; take {nearest}")
+    parts = num_processes * config.optimizer.accumulate
+    if batch_size % parts:
+        lower = batch_size // parts * parts
+        nearest = f"{lower} or {lower + parts}" if lower else parts
+        sharers = f"{num_processes} processes"
+        if config.optimizer.accumulate > 1:
+            sharers += f" with --accumulate {config.optimizer.accumulate}"
+        raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
+    if config.run.dtype == "float64" and config.run.mixed_precision not in (None, "no"):
+        raise UserError(f"--mixed-precision {config.run.mixed_precision}: needs --dtype float32")
 
 
 def _listing(names: Iterable[str]) -> str:

@@ -53,6 +53,8 @@ class Meter:
                 raise Diverged(f"step {step}: {name} is {loss}; lower learning rates may help")
         self.steps_read = self.count
         self.first_step, self.count = self.first_step + self.count, 0
+        # With fp16 a gradient may overflow, and the step is skipped; JSON has no infinity.
+        gradients = {"grad_norm_d": norm_d, "grad_norm_g": norm_g}
         return {
             "loss_d": losses[-2],
             "loss_g": losses[-1],
@@ -60,8 +62,7 @@ class Meter:
             "logit_fake": logit_fake,
             "accuracy_real": accuracy_real,
             "accuracy_fake": accuracy_fake,
-            "grad_norm_d": norm_d,
-            "grad_norm_g": norm_g,
+            **{name: norm for name, norm in gradients.items() if math.isfinite(norm)},
         }
 
 

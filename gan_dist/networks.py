@@ -4,10 +4,12 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.amp import GradScaler
 
 from gan_dist import models
 from gan_dist.config import Config
 from gan_dist.norm import make_global
+from gan_dist.precision import Update
 from gan_dist.step import AdversarialStep
 
 
@@ -23,10 +25,15 @@ class Networks:
         make_global(self.generator)
         make_global(self.discriminator)
         prepared_g, prepared_d = accelerator.prepare(self.generator, self.discriminator)
-        # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network.
-        self.opt_g = _make_adam(self.generator, config.optimizer.lr_g, config.optimizer.betas)
-        self.opt_d = _make_adam(self.discriminator, config.optimizer.lr_d, config.optimizer.betas)
-        self.step = AdversarialStep(prepared_g, prepared_d, self.discriminator, self.opt_g, self.opt_d)
+        # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network, and its one loss
+        # scaler would serve both.
+        options, fp16 = config.optimizer, accelerator.mixed_precision == "fp16"
+        self.opt_g = _make_adam(self.generator, options.lr_g, options.betas)
+        self.opt_d = _make_adam(self.discriminator, options.lr_d, options.betas)
+        self.scalers = {name: GradScaler(accelerator.device.type, enabled=fp16) for name in ("g", "d")}
+        update_g = Update(self.generator, self.opt_g, self.scalers["g"], options.clip_grad_norm)
+        update_d = Update(self.discriminator, self.opt_d, self.scalers["d"], options.clip_grad_norm)
+        self.step = AdversarialStep(prepared_g, prepared_d, update_g, update_d, options.accumulate)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes."""
@@ -37,12 +44,38 @@ class Networks:
             "optimizer_d": _adam_tensors(self.opt_d, self.discriminator),
         }
 
-    def share(self) -> None:
-        """Give every process the main process's tensors."""
-        if dist.is_initialized():
-            for group in self.tensors().values():
-                for tensor in group.values():
-                    dist.broadcast(tensor, src=0)
+    def scaler_states(self) -> dict[str, dict[str, float]]:
+        """Of both loss scalers, for a checkpoint; empty ones without fp16."""
+        return {name: scaler.state_dict() for name, scaler in self.scalers.items()}
+
+    def load_scaler_states(self, states: dict[str, dict[str, float]]) -> None:
+        """What `scaler_states` gave."""
+        for name, scaler in self.scalers.items():
+            if scaler.is_enabled():
+                scaler.load_state_dict(states[name])
+
+    def scaling(self, steps_done: int) -> dict[str, float]:
+        """Both loss scales, and how many steps each network has skipped; {} without fp16. Waits for the device."""
+        numbers: dict[str, float] = {}
+        for name, scaler, optimizer in (("d", self.scalers["d"], self.opt_d), ("g", self.scalers["g"], self.opt_g)):
+            if scaler.is_enabled():
+                made = next(iter(optimizer.state.values()))["step"].item()
+                numbers |= {f"loss_scale_{name}": scaler.get_scale(), f"skipped_{name}": steps_done - made}
+        return numbers
+
+    def share(self, device: torch.device) -> None:
+        """Give every process the main process's tensors and loss scalers."""
+        if not dist.is_initialized():
+            return
+        for group in self.tensors().values():
+            for tensor in group.values():
+                dist.broadcast(tensor, src=0)
+        for scaler in self.scalers.values():
+            if scaler.is_enabled():
+                state = scaler.state_dict()
+                numbers = torch.tensor(list(state.values()), dtype=torch.float64, device=device)
+                dist.broadcast(numbers, src=0)
+                scaler.load_state_dict(dict(zip(state, numbers.tolist(), strict=True)))
 
 
 def _make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:

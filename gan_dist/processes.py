@@ -19,7 +19,7 @@ T = TypeVar("T")
 HOW_TO_LAUNCH = "start it with accelerate launch --config_file accelerate_configs/cpu_2.yaml gan_dist/train.py"
 
 
-def make_accelerator(timeout_minutes: float = 10) -> Accelerator:
+def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float = 10) -> Accelerator:
     """Accelerate's state for this process; it takes another that is silent for so long for dead.
 
     Raises UserError for a launch that would not train as one job.
@@ -27,6 +27,7 @@ def make_accelerator(timeout_minutes: float = 10) -> Accelerator:
     # torch 2.14 deprecates the only name of that switch which Accelerate 1.15 can pass on.
     warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
     accelerator = Accelerator(
+        mixed_precision=mixed_precision,
         # Without cpu=True a machine without a GPU trains one independent copy in each process.
         cpu=not torch.accelerator.is_available(),
         # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); norm.py keeps
@@ -37,8 +38,13 @@ def make_accelerator(timeout_minutes: float = 10) -> Accelerator:
         ],
     )
     check_launch(accelerator.num_processes, os.environ)
-    if accelerator.mixed_precision == "fp16":
-        raise UserError("--mixed_precision fp16: not supported, two networks need a loss scaler each; take bf16")
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type != "cuda":
+        # Accelerate would train in fp32 without a word.
+        raise UserError(
+            f"--mixed-precision fp16: needs a GPU, and this is a {accelerator.device.type}; take bf16 or no"
+        )
+    if accelerator.mixed_precision not in ("no", "bf16", "fp16"):
+        raise UserError(f"--mixed-precision {accelerator.mixed_precision}: take no, bf16 or fp16")
     return accelerator
 
 

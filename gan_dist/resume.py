@@ -11,9 +11,10 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 
 from gan_dist import checkpoint
-from gan_dist.checkpoint import CheckpointError, Tensors
+from gan_dist.checkpoint import CheckpointError
 from gan_dist.config import Config
 from gan_dist.errors import UserError
+from gan_dist.networks import Networks
 from gan_dist.processes import start_time
 from gan_dist.run_folder import RunFolder, check_same_mathematics
 from gan_dist.saver import newest_first
@@ -29,8 +30,8 @@ def run_path(config: Config, accelerator: Accelerator) -> Path:
     return Path("runs", f"{config.run.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}")
 
 
-def resume(config: Config, precision: str, folder: RunFolder, tensors: Tensors) -> tuple[int, str]:
-    """Enter the run folder, load the checkpoint to go on from into `tensors` -> steps done, id of the run.
+def resume(config: Config, precision: str, folder: RunFolder, networks: Networks) -> tuple[int, str]:
+    """Enter the run folder, load the checkpoint to go on from into `networks` -> steps done, id of the run.
 
     For the main process. Raises UserError.
     """
@@ -39,8 +40,10 @@ def resume(config: Config, precision: str, folder: RunFolder, tensors: Tensors) 
         state = checkpoint.read_state(path)
         check_same_mathematics(state["config"], config)
         if state["precision"] != precision:
-            raise UserError(f"--mixed_precision {precision}: {path} was made with {state['precision']}; take that")
-        checkpoint.verify(path, state, tensors)
+            raise UserError(f"--mixed-precision {precision}: {path} was made with {state['precision']}; take that")
+        checkpoint.verify(path, state, networks.tensors())
+        if _keys(state["scalers"]) != _keys(networks.scaler_states()):
+            raise CheckpointError("state.json has other loss scalers than this run")
         return state
 
     folder.enter(config)
@@ -55,13 +58,18 @@ def resume(config: Config, precision: str, folder: RunFolder, tensors: Tensors) 
     steps_done, recorded_id = 0, None
     if found:
         path, state = found
-        checkpoint.load_into(path, tensors)
+        checkpoint.load_into(path, networks.tensors())
+        networks.load_scaler_states(state["scalers"])
         steps_done = state["step"]
         if path.absolute().parent == folder.checkpoints.absolute():  # or else this is a new branch of another run
             recorded_id = state["trackers"].get("id")
         print(f"going on from {path}", file=sys.stderr)
     folder.cut_metrics(steps_done)
     return steps_done, folder.take_id(recorded_id)
+
+
+def _keys(scalers: dict[str, dict[str, float]]) -> dict[str, set[str]]:
+    return {name: set(numbers) for name, numbers in scalers.items()}
 
 
 def _newest_sound(folder: Path, check: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]] | None:

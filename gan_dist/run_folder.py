@@ -82,7 +82,8 @@ class RunFolder:
 def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:
     """Raise UserError with the differences if a run of `recorded` options cannot go on as `config`."""
     now = {name: value for name, value in config.to_dict().items() if name not in FREE_OPTIONS}
-    changed = {name: value for name, value in now.items() if recorded.get(name) != value}
+    then = Config().to_dict() | dict(recorded)  # an option that the record does not know had its default
+    changed = {name: value for name, value in now.items() if then[name] != value}
     if changed:
-        differences = ", ".join(f"--{name} {value} (was {recorded.get(name)})" for name, value in changed.items())
+        differences = ", ".join(f"--{name} {value} (was {then[name]})" for name, value in changed.items())
         raise UserError(f"{differences}: a resumed run keeps its mathematics; keep them, or take another --run-dir")

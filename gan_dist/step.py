@@ -1,12 +1,14 @@
 """One adversarial step: D learns from real and fake, then G learns from D."""
 
+import contextlib
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.nn.parallel import DistributedDataParallel
 
 from gan_dist.losses import discriminator_loss, generator_loss
+from gan_dist.precision import Update
 
 
 class Outcome(NamedTuple):
@@ -21,38 +23,51 @@ class Outcome(NamedTuple):
 class AdversarialStep:
     """Updates D, then G against the new D, from real images and noise.
 
-    generator, discriminator: as `Accelerator.prepare` returns them. raw_discriminator: the module inside.
+    generator, discriminator: as `Accelerator.prepare` returns them. update_g, update_d: over the modules inside.
+    accumulate: parts that a batch is cut into, to hold one at a time in memory; the gradients are the whole batch's.
     """
 
     def __init__(
-        self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        raw_discriminator: nn.Module,
-        opt_g: Optimizer,
-        opt_d: Optimizer,
+        self, generator: nn.Module, discriminator: nn.Module, update_g: Update, update_d: Update, accumulate: int = 1
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
-        self.raw_discriminator = raw_discriminator
-        self.opt_g, self.opt_d = opt_g, opt_d
+        self.update_g, self.update_d, self.accumulate = update_g, update_d, accumulate
 
     def __call__(self, real: Tensor, noise: Tensor) -> Outcome:
         """real [N, 1, 28, 28] in [-1, 1], noise [N, latent_dim]: this process's rows."""
-        # The one forward of G serves both updates: D sees it detached, G's update goes back through it.
-        fake = self.generator(noise)
+        raw_discriminator, num = self.update_d.network, self.accumulate
+        noises, losses_d, losses_g, logits = noise.chunk(num), [], [], []
 
-        # One forward of D on both: two before one backward break DDP's buffers (pytorch#22095).
-        self.raw_discriminator.requires_grad_(True)
-        logits_real, logits_fake = self.discriminator(torch.cat([real, fake.detach()])).chunk(2)
-        loss_d = discriminator_loss(logits_real, logits_fake)
-        self.opt_d.zero_grad()
-        loss_d.backward()
-        self.opt_d.step()
+        raw_discriminator.requires_grad_(True)
+        self.update_d.optimizer.zero_grad()
+        for i, real_part in enumerate(real.chunk(num)):
+            # The one forward of G serves both updates: D sees it detached, G's update goes back through it. Parts of a
+            # batch are made again for G's update, so that memory holds the graph of one.
+            with torch.set_grad_enabled(num == 1):
+                fake = self.generator(noises[i])
+            with _all_reduce_if(i == num - 1, self.discriminator):
+                # One forward of D on both: two before one backward break DDP's buffers (pytorch#22095).
+                logits_real, logits_fake = self.discriminator(torch.cat([real_part, fake.detach()])).chunk(2)
+                losses_d.append(discriminator_loss(logits_real, logits_fake) / num)
+                self.update_d.backward(losses_d[i])
+            logits.append(torch.stack([logits_real, logits_fake]).detach())
+        self.update_d.step()
 
         # D frozen and outside of DDP: its weight gradients are neither computed nor all-reduced.
-        self.raw_discriminator.requires_grad_(False)
-        loss_g = generator_loss(self.raw_discriminator(fake))
-        self.opt_g.zero_grad()
-        loss_g.backward()
-        self.opt_g.step()
-        return Outcome(loss_d.detach(), loss_g.detach(), logits_real.detach(), logits_fake.detach())
+        raw_discriminator.requires_grad_(False)
+        self.update_g.optimizer.zero_grad()
+        for i in range(num):
+            with _all_reduce_if(i == num - 1, self.generator):
+                fake = fake if num == 1 else self.generator(noises[i])
+                losses_g.append(generator_loss(raw_discriminator(fake)) / num)
+                self.update_g.backward(losses_g[i])
+        self.update_g.step()
+        loss_d, loss_g = torch.stack(losses_d).sum().detach(), torch.stack(losses_g).sum().detach()
+        return Outcome(loss_d, loss_g, *torch.cat(logits, dim=1))
+
+
+def _all_reduce_if(yes: bool, network: nn.Module) -> contextlib.AbstractContextManager[None]:
+    """Gradients are all-reduced with those of the last part, once for a step."""
+    if yes or not isinstance(network, DistributedDataParallel):
+        return contextlib.nullcontext()
+    return network.no_sync()

@@ -33,6 +33,10 @@ NAMES = {
     "logit_fake": "D/logit_fake",
     "accuracy_real": "D/accuracy_real",
     "accuracy_fake": "D/accuracy_fake",
+    "loss_scale_d": "D/loss_scale",
+    "loss_scale_g": "G/loss_scale",
+    "skipped_d": "D/skipped_steps",
+    "skipped_g": "G/skipped_steps",
     "grad_norm_d": "D/grad_norm",
     "grad_norm_g": "G/grad_norm",
     "peak_memory_gb": "system/peak_memory_gb",
@@ -108,7 +112,7 @@ class Tracker:
 
     def _dashboard_row(self, row: dict[str, Any]) -> dict[str, Value]:
         rates = {"D/lr": self.config.optimizer.lr_d, "G/lr": self.config.optimizer.lr_g}
-        return {NAMES[name]: value for name, value in row.items() if name in NAMES} | rates
+        return {NAMES[name]: value for name, value in row.items()} | rates
 
     def _send(self, step: int, values: dict[str, Value]) -> None:
         for guard in self.guards:

@@ -33,7 +33,7 @@ class Trainer:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.accelerator = make_accelerator(config.checkpoint.timeout_minutes)
+        self.accelerator = make_accelerator(config.run.mixed_precision, config.checkpoint.timeout_minutes)
         self.is_main = self.accelerator.is_main_process
         images = run_first(
             self.accelerator,
@@ -51,12 +51,12 @@ class Trainer:
         run_first(self.accelerator, self.is_main, self._enter)
         self.steps_done = int(broadcast(torch.tensor(self.steps_done, device=self.accelerator.device)))
         if self.steps_done:
-            self.networks.share()
+            self.networks.share(self.accelerator.device)
 
     def _enter(self) -> None:
         if self.is_main:
             precision = self.accelerator.mixed_precision
-            self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.networks.tensors())
+            self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.networks)
             described = describe(self.config, self.accelerator, self.networks)
             self.tracker.open(self.steps_done, self.run_id, described)
             if left_out := len(self.batches.images) % self.config.run.batch_size:
@@ -107,7 +107,7 @@ class Trainer:
     def _log(self, meter: Meter, outcome: Outcome) -> None:
         numbers = meter.read(outcome, self.networks)
         numbers |= {"data_wait_ms": self.batches.take_wait() / meter.steps_read * 1e3, "peak_memory_gb": peak_memory()}
-        self.tracker.log(self.steps_done, self._epoch(), numbers)
+        self.tracker.log(self.steps_done, self._epoch(), numbers | self.networks.scaling(self.steps_done))
 
     def _sample(self, outcome: Outcome) -> None:
         """Show samples and logits; all processes give their part of the logits."""
@@ -135,6 +135,7 @@ class Trainer:
             "images_seen": self.steps_done * self.config.run.batch_size,
             "config": self.config.to_dict(),
             "precision": self.accelerator.mixed_precision,
+            "scalers": self.networks.scaler_states(),
             "world_size": self.accelerator.num_processes,
             "versions": VERSIONS,
             "trackers": {"id": self.run_id},

@@ -29,6 +29,7 @@ STATE: dict[str, Any] = {
     "images_seen": 448,
     "config": {"seed": 0},
     "precision": "no",
+    "scalers": {},
     "world_size": 1,
     "versions": {},
     "trackers": {},

@@ -16,7 +16,9 @@ if __name__ == "__main__":
     accelerator = make_accelerator()
     batches = Batches(load_images(config.data.dataset, config.data.data_dir), config, accelerator)
     real, noise = batches(0)
-    indices = image_indices(config.run.seed, 0, config.run.batch_size, batches.rows, len(batches.images))
+    indices = np.concatenate(
+        [image_indices(config.run.seed, 0, config.run.batch_size, part, len(batches.images)) for part in batches.parts]
+    )
     name = f"{accelerator.num_processes}_{accelerator.process_index}.npz"
     np.savez(Path(sys.argv[1], name), indices=indices, real=real.numpy(), noise=noise.numpy())
     accelerator.end_training()

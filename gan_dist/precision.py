@@ -1,0 +1,31 @@
+"""Mixed precision is a property of the run: the step says the same in every one."""
+
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+
+class Update:
+    """One network's way from a loss to new weights, with a loss scaler of its own.
+
+    A scaler that both networks share would halve its scale for both when one overflows, grow twice as fast, and
+    unscale the gradients of one with the scale of the other. Without fp16 the scaler is switched off and does
+    nothing. max_norm: gradients are scaled down to this Euclidean norm, if it is not None.
+    """
+
+    def __init__(self, network: nn.Module, optimizer: Optimizer, scaler: GradScaler, max_norm: float | None) -> None:
+        self.network, self.optimizer = network, optimizer
+        self.scaler, self.max_norm = scaler, max_norm
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a scalar loss."""
+        self.scaler.scale(loss).backward()
+
+    def step(self) -> None:
+        """Change the weights, unless a gradient overflowed, and forget the gradients at the next `zero_grad`."""
+        self.scaler.unscale_(self.optimizer)
+        if self.max_norm is not None:
+            clip_grad_norm_(self.network.parameters(), self.max_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()

@@ -1,0 +1,153 @@
+"""Precision and accumulation: the same step, a loss scaler for each network, gradients sent once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.amp import GradScaler
+
+from benchmarks.world_size import largest_difference, losses, train
+from gan_dist import checkpoint, models
+from gan_dist.precision import Update
+from gan_dist.step import AdversarialStep
+from tests.conftest import launch, train_alone
+
+
+def make(scale_g: float = 2.0**10, scale_d: float = 2.0**10, max_norm: float | None = None) -> AdversarialStep:
+    """The linear pair in fp16 autocast on the CPU, with two real scalers."""
+    torch.manual_seed(0)
+    pair = models.load("linear")
+    generator, discriminator = pair.Generator(), pair.Discriminator()
+    for network in (generator, discriminator):
+        autocast = torch.autocast("cpu", dtype=torch.float16)
+        network.forward = _float32(autocast(network.forward))
+    update_g, update_d = (
+        Update(network, torch.optim.Adam(network.parameters(), 1e-3, fused=True), GradScaler("cpu", scale), max_norm)
+        for network, scale in ((generator, scale_g), (discriminator, scale_d))
+    )
+    return AdversarialStep(generator, discriminator, update_g, update_d)
+
+
+def _float32(forward: Any) -> Any:
+    return lambda x: forward(x).float()  # as Accelerate does with what a network returns
+
+
+def run(step: AdversarialStep) -> None:
+    torch.manual_seed(1)
+    step(torch.rand(8, 1, 28, 28) * 2 - 1, torch.randn(8, 100))
+
+
+def state(update: Update) -> list[torch.Tensor]:
+    """Weights and what the optimizer knows."""
+    tensors = [p.detach().clone() for p in update.network.parameters()]
+    return tensors + [t.clone() for s in update.optimizer.state.values() for t in s.values()]
+
+
+def changed(before: list[torch.Tensor], after: list[torch.Tensor]) -> bool:
+    return not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("overflows", ["g", "d"])
+def test_overflow_of_one_network_leaves_the_other_alone(overflows: str) -> None:
+    step = make()
+    run(step)  # the optimizers' first step makes their state
+    updates = {"g": step.update_g, "d": step.update_d}
+    updates[overflows].scaler.update(2.0**127)
+    other = updates["d" if overflows == "g" else "g"]
+    before, before_other = state(updates[overflows]), state(other)
+    run(step)
+    assert not changed(before, state(updates[overflows]))
+    assert updates[overflows].scaler.get_scale() == 2.0**126  # halved
+    assert changed(before_other, state(other))
+    assert other.scaler.get_scale() == 2.0**10
+
+
+def test_scalers_grow_on_their_own() -> None:
+    step = make(scale_g=4.0, scale_d=16.0)
+    for scaler in (step.update_g.scaler, step.update_d.scaler):
+        scaler.set_growth_interval(3)
+    for _ in range(3):
+        run(step)
+    assert (step.update_g.scaler.get_scale(), step.update_d.scaler.get_scale()) == (8.0, 32.0)
+
+
+def test_scale_does_not_matter() -> None:
+    one, other = make(scale_g=1.0, scale_d=1.0), make(scale_g=2.0**12, scale_d=2.0**8)
+    run(one)
+    run(other)
+    for a, b in ((one.update_d, other.update_d), (one.update_g, other.update_g)):
+        for p, q in zip(a.network.parameters(), b.network.parameters(), strict=True):
+            assert p.grad is not None
+            assert q.grad is not None
+            assert (p.grad - q.grad).norm() < 0.02 * p.grad.norm()
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**10])
+def test_clipping_is_of_each_networks_own_gradient(scale: float) -> None:
+    step = make(scale, scale, max_norm=0.01)
+    run(step)
+    for update in (step.update_g, step.update_d):
+        norm = torch.nn.utils.get_total_norm([p.grad for p in update.network.parameters() if p.grad is not None])
+        assert norm == pytest.approx(0.01, rel=1e-3)
+
+
+def test_clipping_of_a_run(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--max-steps", 5, "--log-every", 1, "--clip-grad-norm", 0.5]
+    folder = train(1, tmp_path / "run", *args)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert max(row["grad_norm_d"] for row in rows) == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_accumulated_batch_is_the_batch(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--dtype", "float64", "--max-steps", 20]
+    whole = train(1, tmp_path / "whole", *args)
+    parts = train(num_processes, tmp_path / "parts", *args, "--accumulate", 4)
+    assert largest_difference(whole, parts) < 1e-10
+
+
+def test_batchnorm_sees_the_same_part_on_any_number_of_processes(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--recipe", "conv", "--batch-size", 8, "--dtype", "float64", "--max-steps", 5]
+    one, two = (train(n, tmp_path / str(n), *args, "--accumulate", 2) for n in (1, 2))
+    assert largest_difference(one, two) < 1e-10
+
+
+def test_accumulated_gradients_travel_once(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--run-dir", tmp_path / "run", "--accumulate", "4"]
+    numbers = json.loads(launch(2, "tests/programs/traffic.py", *args).stdout.splitlines()[-1])
+    assert numbers == {
+        "D in d update": numbers["D"],
+        "G in g update": numbers["G"],
+        "D": numbers["D"],
+        "G": numbers["G"],
+    }
+
+
+def test_bf16_stays_near_fp32(data_args: list[str], tmp_path: Path) -> None:
+    """bf16 has 8 bits of precision: a relative error of 2**-8 in each product, and means over 64 logits. The first
+    steps agree to a few of those; later the two runs are two samples of a chaotic process, and only their averages over
+    the last half agree."""
+    args = [*data_args, "--max-steps", 200, "--log-every", 1]
+    fp32, bf16 = (
+        torch.tensor(losses(train(1, tmp_path / precision, *args, "--mixed-precision", precision))).view(-1, 2)
+        for precision in ("no", "bf16")
+    )
+    assert not torch.equal(fp32, bf16)
+    assert (fp32[:20] - bf16[:20]).abs().max() < 0.05
+    assert (fp32[100:].mean(0) - bf16[100:].mean(0)).abs().max() < 0.2
+    saved = checkpoint.read_state(tmp_path / "bf16" / "checkpoints" / "step_00000200")
+    assert saved["precision"] == "bf16"
+
+
+def test_precision_that_cannot_be_is_refused(data_args: list[str], tmp_path: Path) -> None:
+    for args, words in (
+        (["--mixed-precision", "fp16"], "--mixed-precision fp16: needs a GPU"),
+        (["--mixed-precision", "bf16", "--dtype", "float64"], "--mixed-precision bf16: needs --dtype float32"),
+        (["--accumulate", "3"], "with --accumulate 3 cannot share it evenly; take 63 or 66"),
+    ):
+        done = train_alone(*data_args, *args, "--run-dir", tmp_path / "run")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert words in done.stderr
+    assert not (tmp_path / "run").exists()
