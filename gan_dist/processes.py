@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import psutil
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
@@ -26,6 +27,8 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
     """
     # torch 2.14 deprecates the only name of that switch which Accelerate 1.15 can pass on.
     warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+    timeout = timedelta(minutes=timeout_minutes)
+    _join_after_restart(timeout)
     accelerator = Accelerator(
         mixed_precision=mixed_precision,
         # Without cpu=True a machine without a GPU trains one independent copy in each process.
@@ -34,7 +37,7 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
         # them equal where they matter.
         kwargs_handlers=[
             DistributedDataParallelKwargs(broadcast_buffers=False),
-            InitProcessGroupKwargs(timeout=timedelta(minutes=timeout_minutes)),
+            InitProcessGroupKwargs(timeout=timeout),
         ],
     )
     check_launch(accelerator.num_processes, os.environ)
@@ -46,6 +49,27 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
     if accelerator.mixed_precision not in ("no", "bf16", "fp16"):
         raise UserError(f"--mixed-precision {accelerator.mixed_precision}: take no, bf16 or fp16")
     return accelerator
+
+
+def _join_after_restart(timeout: timedelta) -> None:
+    """Join the job of a launcher's second or later try, on one machine, before Accelerate does.
+
+    torch's elastic launcher keeps one store for all tries, where the addresses of dead processes are still to be found:
+    a process that reads one before its new owner has written it fails to connect. So each try has keys of its own.
+    """
+    environment = os.environ
+    restarts = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    on_one_machine = environment.get("LOCAL_WORLD_SIZE") == environment.get("WORLD_SIZE")
+    if restarts == "0" or not on_one_machine or environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return
+    store = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), timeout=timeout)
+    dist.init_process_group(
+        "nccl" if torch.cuda.is_available() else "gloo",
+        store=dist.PrefixStore(f"restart_{restarts}", store),
+        rank=int(environment["RANK"]),
+        world_size=int(environment["WORLD_SIZE"]),
+        timeout=timeout,
+    )
 
 
 def check_launch(num_processes: int, environment: Mapping[str, str]) -> None:

@@ -50,7 +50,7 @@ class AdversarialStep:
                 logits_real, logits_fake = self.discriminator(torch.cat([real_part, fake.detach()])).chunk(2)
                 losses_d.append(discriminator_loss(logits_real, logits_fake) / num)
                 self.update_d.backward(losses_d[i])
-            logits.append(torch.stack([logits_real, logits_fake]).detach())
+            logits.append((logits_real.detach(), logits_fake.detach()))
         self.update_d.step()
 
         # D frozen and outside of DDP: its weight gradients are neither computed nor all-reduced.
@@ -62,8 +62,12 @@ class AdversarialStep:
                 losses_g.append(generator_loss(raw_discriminator(fake)) / num)
                 self.update_g.backward(losses_g[i])
         self.update_g.step()
-        loss_d, loss_g = torch.stack(losses_d).sum().detach(), torch.stack(losses_g).sum().detach()
-        return Outcome(loss_d, loss_g, *torch.cat(logits, dim=1))
+        all_real, all_fake = logits[0] if num == 1 else map(torch.cat, zip(*logits, strict=True))
+        return Outcome(_sum(losses_d), _sum(losses_g), all_real, all_fake)
+
+
+def _sum(losses: list[Tensor]) -> Tensor:
+    return sum(losses[1:], start=losses[0]).detach()
 
 
 def _all_reduce_if(yes: bool, network: nn.Module) -> contextlib.AbstractContextManager[None]:
