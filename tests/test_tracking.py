@@ -218,27 +218,30 @@ def test_faults_do_not_reach_training(
         assert steps(wandb_history(folder)) == list(range(10, 1001, 10))
 
 
-def test_refused_key(server: WandbServer, wandb_args: list[object], tmp_path: Path) -> None:
+def test_refused_key(server: WandbServer, data_args: list[str], tmp_path: Path, untracked: Path) -> None:
     server.refuse_key = True
-    done = train_alone(*wandb_args, "--run-dir", tmp_path / "run")
+    folder = tmp_path / "run"
+    done = train_alone(*data_args[:-1], "wandb", *LONGER, "--run-dir", folder)
     assert done.returncode == 0, done.stderr
     assert "wandb: offline (the server did not take the run" in done.stderr
-    assert steps(wandb_history(tmp_path / "run")) == list(range(10, 301, 10))
+    assert steps(wandb_history(folder)) == list(range(10, 1001, 10))
+    assert largest_difference(folder, untracked) == 0
     key = server.environment["WANDB_API_KEY"]
     assert key not in done.stdout + done.stderr
 
 
-def test_full_disk_of_the_dashboard(wandb_args: list[object], tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
+def test_full_disk_of_the_dashboard(data_args: list[str], tmp_path: Path, untracked: Path) -> None:
+    disk, folder = tmp_path / "disk", tmp_path / "run"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("mounting a small file system takes root")
     try:
-        done = train_alone(*wandb_args, "--run-dir", tmp_path / "run", WANDB_DIR=str(disk))
+        done = train_alone(*data_args[:-1], "wandb", *LONGER, "--run-dir", folder, WANDB_DIR=str(disk))
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
     assert done.returncode == 0, done.stderr
-    assert [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")] == list(range(10, 301, 10))
+    assert [row["step"] for row in read_rows(folder / "metrics.jsonl")] == list(range(10, 1001, 10))
+    assert largest_difference(folder, untracked) == 0
     assert "Traceback" not in done.stderr
 
 
