@@ -17,14 +17,18 @@ from safetensors.torch import load_file
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def launch_command(num_processes: int, script: str, *args: object) -> list[str]:
+    """The command line that a person would type for several CPU processes."""
+    config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")
+    options = ["--config_file", config, "--num_processes", num_processes]
+    accelerate = Path(sys.executable).with_name("accelerate")
+    return [str(word) for word in [accelerate, "launch", *options, ROOT / script, *args]]
+
+
 def train(num_processes: int, folder: Path, *options: object) -> Path:
     """Train in `num_processes` CPU processes with one thread each -> the run folder."""
-    accelerate = Path(sys.executable).with_name("accelerate")
-    config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")
-    command = [accelerate, "launch", "--config_file", config, "--num_processes", num_processes]
-    command += [ROOT / "gan_dist" / "train.py", "--run-dir", folder, *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, text=True)
+    command = launch_command(num_processes, "gan_dist/train.py", "--run-dir", folder, *options)
+    done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{done.args}\n{done.stdout}\n{done.stderr}")
     return folder

@@ -28,39 +28,43 @@ class Networks:
         # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network, and its one loss
         # scaler would serve both.
         options, fp16 = config.optimizer, accelerator.mixed_precision == "fp16"
-        self.opt_g = _make_adam(self.generator, options.lr_g, options.betas)
-        self.opt_d = _make_adam(self.discriminator, options.lr_d, options.betas)
-        self.scalers = {name: GradScaler(accelerator.device.type, enabled=fp16) for name in ("g", "d")}
-        update_g = Update(self.generator, self.opt_g, self.scalers["g"], options.clip_grad_norm)
-        update_d = Update(self.discriminator, self.opt_d, self.scalers["d"], options.clip_grad_norm)
-        self.step = AdversarialStep(prepared_g, prepared_d, update_g, update_d, options.accumulate)
+        self.updates = {
+            name: Update(
+                network,
+                _make_adam(network, lr, options.betas),
+                GradScaler(accelerator.device.type, enabled=fp16),
+                options.clip_grad_norm,
+            )
+            for name, network, lr in (("d", self.discriminator, options.lr_d), ("g", self.generator, options.lr_g))
+        }
+        self.step = AdversarialStep(prepared_g, prepared_d, self.updates["g"], self.updates["d"], options.accumulate)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes."""
         return {
             "generator": dict(self.generator.state_dict()),
             "discriminator": dict(self.discriminator.state_dict()),
-            "optimizer_g": _adam_tensors(self.opt_g, self.generator),
-            "optimizer_d": _adam_tensors(self.opt_d, self.discriminator),
+            "optimizer_g": _adam_tensors(self.updates["g"]),
+            "optimizer_d": _adam_tensors(self.updates["d"]),
         }
 
     def scaler_states(self) -> dict[str, dict[str, float]]:
         """Of both loss scalers, for a checkpoint; empty ones without fp16."""
-        return {name: scaler.state_dict() for name, scaler in self.scalers.items()}
+        return {name: update.scaler.state_dict() for name, update in self.updates.items()}
 
     def load_scaler_states(self, states: dict[str, dict[str, float]]) -> None:
         """What `scaler_states` gave."""
-        for name, scaler in self.scalers.items():
-            if scaler.is_enabled():
-                scaler.load_state_dict(states[name])
+        for name, update in self.updates.items():
+            if update.scaler.is_enabled():
+                update.scaler.load_state_dict(states[name])
 
     def scaling(self, steps_done: int) -> dict[str, float]:
         """Both loss scales, and how many steps each network has skipped; {} without fp16. Waits for the device."""
         numbers: dict[str, float] = {}
-        for name, scaler, optimizer in (("d", self.scalers["d"], self.opt_d), ("g", self.scalers["g"], self.opt_g)):
-            if scaler.is_enabled():
-                made = next(iter(optimizer.state.values()))["step"].item()
-                numbers |= {f"loss_scale_{name}": scaler.get_scale(), f"skipped_{name}": steps_done - made}
+        for name, update in self.updates.items():
+            if update.scaler.is_enabled():
+                made = next(iter(update.optimizer.state.values()))["step"].item()
+                numbers |= {f"loss_scale_{name}": update.scaler.get_scale(), f"skipped_{name}": steps_done - made}
         return numbers
 
     def share(self, device: torch.device) -> None:
@@ -70,12 +74,13 @@ class Networks:
         for group in self.tensors().values():
             for tensor in group.values():
                 dist.broadcast(tensor, src=0)
-        for scaler in self.scalers.values():
-            if scaler.is_enabled():
-                state = scaler.state_dict()
+        states = self.scaler_states()
+        for name, state in states.items():
+            if state:  # with fp16
                 numbers = torch.tensor(list(state.values()), dtype=torch.float64, device=device)
                 dist.broadcast(numbers, src=0)
-                scaler.load_state_dict(dict(zip(state, numbers.tolist(), strict=True)))
+                states[name] = dict(zip(state, numbers.tolist(), strict=True))
+        self.load_scaler_states(states)
 
 
 def _make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
@@ -87,9 +92,9 @@ def _make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> tor
     return optimizer
 
 
-def _adam_tensors(optimizer: torch.optim.Adam, network: nn.Module) -> dict[str, Tensor]:
+def _adam_tensors(update: Update) -> dict[str, Tensor]:
     return {
         f"{name}.{key}": tensor
-        for name, parameter in network.named_parameters()
-        for key, tensor in optimizer.state[parameter].items()
+        for name, parameter in update.network.named_parameters()
+        for key, tensor in update.optimizer.state[parameter].items()
     }

@@ -1,12 +1,13 @@
 """The folder of one run: whose it is, and what of it a resumed run keeps."""
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,7 +26,7 @@ class RunFolder:
 
     def enter(self, config: Config) -> None:
         """Make the folder, or go on in one that holds a run of the same mathematics. Raises UserError."""
-        try:
+        with writing(self.path):
             is_new = not self.path.exists() or not any(not file.name.startswith(".") for file in self.path.iterdir())
             if not is_new and config.checkpoint.resume == "never":
                 raise UserError(f"--run-dir {self.path}: is not empty; name another, or drop --resume never")
@@ -39,26 +40,24 @@ class RunFolder:
             (self.path / "img").mkdir(exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             self._replace("config.yaml", config.to_yaml())
-        except OSError as error:
-            raise UserError(f"--run-dir {self.path}: cannot be written ({error.strerror}); name another") from None
 
     def take_id(self, recorded: object) -> str:
         """The id of this run in dashboards: the folder's own, or that of a checkpoint in it, or a new one."""
         file = self.path / ".id"
-        known = file.read_text() if file.exists() else recorded
-        run_id = known if isinstance(known, str) and re.fullmatch("[0-9a-f]{8}", known) else secrets.token_hex(4)
-        self._replace(".id", run_id)
+        with writing(self.path):
+            known = file.read_text() if file.exists() else recorded
+            run_id = known if isinstance(known, str) and re.fullmatch("[0-9a-f]{8}", known) else secrets.token_hex(4)
+            self._replace(".id", run_id)
         return run_id
 
     def cut_metrics(self, step: int) -> None:
         """Drop the rows of metrics.jsonl after `step`, and one that a kill cut short. Raises UserError."""
-        try:
-            rows = [row for row in read_rows(self.path / "metrics.jsonl") if row["step"] <= step]
+        with writing(self.path):
+            try:
+                rows = [row for row in read_rows(self.path / "metrics.jsonl") if row["step"] <= step]
+            except (ValueError, KeyError, TypeError):
+                raise UserError(f"--run-dir {self.path}: its metrics.jsonl is damaged; delete that file") from None
             self._replace("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-        except OSError as error:
-            raise UserError(f"--run-dir {self.path}: cannot be written ({error.strerror}); name another") from None
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"--run-dir {self.path}: its metrics.jsonl is damaged; delete that file") from None
 
     def _take_lock(self) -> None:
         # The system drops a lock of this kind when its process ends, even if killed.
@@ -77,6 +76,15 @@ class RunFolder:
         new = self.path / f".new_{name}"
         new.write_text(text)
         os.replace(new, self.path / name)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn an OSError inside into a UserError about the run folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"--run-dir {folder}: cannot be written ({error.strerror}); name another") from None
 
 
 def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:

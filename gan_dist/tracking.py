@@ -15,10 +15,10 @@ from tqdm import tqdm
 from gan_dist.alerts import Alert, Watch
 from gan_dist.config import Config
 from gan_dist.dashboards import Histogram, Picture, RunInfo, Value, make
-from gan_dist.errors import UserError
 from gan_dist.guard import Guard
 from gan_dist.metrics_file import MetricsFile, read_rows
 from gan_dist.pictures import save_curves, save_grid
+from gan_dist.run_folder import writing
 
 # {column of metrics.jsonl: name in dashboards}
 NAMES = {
@@ -60,19 +60,18 @@ class Tracker:
     def open(self, step: int, run_id: str, described: dict[str, Any]) -> None:
         """Begin, or go on after `step`; `described` is the configuration for dashboards. Raises UserError."""
         self._log_time, self._log_step = time.monotonic(), step
-        try:
+        with writing(self.folder):
             self._metrics = MetricsFile(self.folder / "metrics.jsonl")
-        except OSError as error:
-            raise UserError(f"--run-dir {self.folder}: cannot be written ({error.strerror}); name another") from None
         self._bar = tqdm(
             total=self.total_steps, initial=step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
         )
+        if self.config.output.trackers == ["none"]:
+            return
         history = [(row["step"], self._dashboard_row(row)) for row in read_rows(self.folder / "metrics.jsonl")]
         for name in self.config.output.trackers:
-            if name != "none":
-                guard = Guard(make(name, RunInfo(self.folder.absolute(), run_id, described)))
-                guard.begin(step, history)
-                self.guards.append(guard)
+            guard = Guard(make(name, RunInfo(self.folder.absolute(), run_id, described)))
+            guard.begin(step, history)
+            self.guards.append(guard)
 
     @contextlib.contextmanager
     def _tolerate(self, what: str) -> Iterator[None]:

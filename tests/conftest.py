@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.world_size import launch_command
 from gan_dist.data import load_images
 from gan_dist.errors import UserError
 
@@ -19,8 +19,6 @@ HAS_GPU = torch.cuda.is_available()
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 torch.set_num_threads(1)
-
-Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,22 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def tool(name: str) -> str:
     """The command of that name that is installed beside this Python."""
     return str(Path(sys.executable).with_name(name))
-
-
-def launch_command(num_processes: int, script: str, *args: object) -> list[str]:
-    """The command line that a person would type for several CPU processes."""
-    config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")
-    words = [
-        tool("accelerate"),
-        "launch",
-        "--config_file",
-        config,
-        "--num_processes",
-        num_processes,
-        ROOT / script,
-        *args,
-    ]
-    return [str(word) for word in words]
 
 
 def launch(num_processes: int, script: str, *args: object) -> subprocess.CompletedProcess[str]:

@@ -12,9 +12,10 @@ import psutil
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.world_size import launch_command
 from gan_dist.metrics_file import read_rows
 from gan_dist.tracking import MEASURED
-from tests.conftest import ROOT, launch_command
+from tests.conftest import ROOT
 
 
 def start(*args: object, launch: int = 0, max_restarts: int = 0) -> subprocess.Popen[str]:

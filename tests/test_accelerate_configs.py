@@ -12,7 +12,7 @@ from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launch
 from accelerate.utils.other import get_free_port
 
 from gan_dist import checkpoint
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tool
 
 CONFIGS = ROOT / "accelerate_configs"
 ARGS = ["--max-steps", "3", "--batch-size", "16", "--sample-every", "100", "--num-samples", "4"]
@@ -72,7 +72,7 @@ def test_what_the_launcher_hands_on(name: str, monkeypatch: pytest.MonkeyPatch) 
 def start(name: str, options: list[str], *args: str) -> subprocess.Popen[str]:
     words = ["launch", "--config_file", str(CONFIGS / f"{name}.yaml"), *options, str(ROOT / "gan_dist" / "train.py")]
     return subprocess.Popen(
-        [str(Path(sys.executable).with_name("accelerate")), *words, *args],
+        [tool("accelerate"), *words, *args],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},  # the same everywhere: a GPU of this machine is not the target
         stdout=subprocess.PIPE,

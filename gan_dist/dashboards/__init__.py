@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_dist.errors import UserError
 
-PACKAGES = {"wandb": "wandb", "trackio": "trackio", "tensorboard": "tensorboard"}  # {name: what to import}
+NAMES = ("wandb", "trackio", "tensorboard")  # of the packages as well
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Dashboard(Protocol):
 def check(names: list[str]) -> None:
     """Raise UserError for a tracker that does not exist or is not installed."""
     for name in names:
-        if name != "none" and name not in PACKAGES:
-            raise UserError(f"--tracker {name}: take {', '.join(PACKAGES)} (several with commas) or none")
-        if name in PACKAGES and find_spec(PACKAGES[name]) is None:
-            raise UserError(f"--tracker {name}: is not installed; pip install {PACKAGES[name]}, or take --tracker none")
+        if name != "none" and name not in NAMES:
+            raise UserError(f"--tracker {name}: take {', '.join(NAMES)} (several with commas) or none")
+        if name in NAMES and find_spec(name) is None:
+            raise UserError(f"--tracker {name}: is not installed; pip install {name}, or take --tracker none")
     if "none" in names and len(names) > 1:
         raise UserError(f"--tracker {','.join(names)}: none goes with no other")
 

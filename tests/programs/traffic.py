@@ -26,8 +26,8 @@ def main() -> None:
 
     trainer.networks.step.generator.register_comm_hook(None, count("G"))  # type: ignore[operator]
     trainer.networks.step.discriminator.register_comm_hook(None, count("D"))  # type: ignore[operator]
-    trainer.networks.opt_d.register_step_post_hook(lambda *_: phase.__setitem__(0, "g"))
-    trainer.networks.opt_g.register_step_post_hook(lambda *_: phase.__setitem__(0, "d"))
+    trainer.networks.updates["d"].optimizer.register_step_post_hook(lambda *_: phase.__setitem__(0, "g"))
+    trainer.networks.updates["g"].optimizer.register_step_post_hook(lambda *_: phase.__setitem__(0, "d"))
     steps = 3
     for step in range(steps):
         trainer.networks.step(*trainer.batches(step))
