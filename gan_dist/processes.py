@@ -1,11 +1,12 @@
 """What has to be right about a job of several processes before it trains."""
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import psutil
 import torch
@@ -13,7 +14,7 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
-from gan_dist.errors import UserError
+from gan_dist.errors import UserError, tell
 
 T = TypeVar("T")
 
@@ -41,14 +42,16 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
         ],
     )
     check_launch(accelerator.num_processes, os.environ)
-    if accelerator.mixed_precision == "fp16" and accelerator.device.type != "cuda":
-        # Accelerate would train in fp32 without a word.
-        raise UserError(
-            f"--mixed-precision fp16: needs a GPU, and this is a {accelerator.device.type}; take bf16 or no"
-        )
-    if accelerator.mixed_precision not in ("no", "bf16", "fp16"):
-        raise UserError(f"--mixed-precision {accelerator.mixed_precision}: take no, bf16 or fp16")
+    run_first(accelerator, accelerator.is_main_process, lambda: _check_precision(accelerator))
     return accelerator
+
+
+def _check_precision(accelerator: Accelerator) -> None:
+    precision, device = accelerator.mixed_precision, accelerator.device.type
+    if precision not in ("no", "bf16", "fp16"):
+        raise UserError(f"--mixed-precision {precision}: take no, bf16 or fp16")
+    if precision == "fp16" and device != "cuda":  # Accelerate would train in fp32 without a word
+        raise UserError(f"--mixed-precision fp16: needs a GPU, and this is a {device}; take bf16 or no")
 
 
 def _join_after_restart(timeout: timedelta) -> None:
@@ -96,17 +99,22 @@ def start_time() -> float:
 def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:
     """What `action` returns, called first where `is_first`, then on the other processes.
 
-    If it raises UserError there, all processes stop.
+    If it raises UserError there, that process tells it, and all of them exit with code 2.
     """
-    result, error = None, None
+    result, failed = None, False
     if is_first:
         try:
             result = action()
-        except UserError as raised:
-            error = raised
-    num_errors = accelerator.reduce(torch.tensor(float(error is not None), device=accelerator.device))
-    if error:
-        raise error
-    if num_errors:
-        raise SystemExit(2)  # the process that met the error says what it was
+        except UserError as error:
+            failed = True
+            tell(error)  # before the others know: once one of them has left, the launcher ends this one
+    if accelerator.reduce(torch.tensor(float(failed), device=accelerator.device)):
+        exit_now(2)  # right after a collective Python's own way out can abort: gloo's thread lets go of the tensor late
     return result if is_first else action()  # type: ignore[return-value]
+
+
+def exit_now(code: int) -> NoReturn:
+    """Leave without what Python and its libraries do at exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

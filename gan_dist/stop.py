@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from datetime import timedelta
 from types import FrameType, TracebackType
 
 import torch
@@ -15,16 +16,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 class StopRequest:
     """While it is entered, Ctrl-C, SIGTERM and SIGUSR1 only ask for a stop; a second one ends the process at once.
 
-    The signal may reach one process, some or all. Every process must call `agreed` after every step.
+    The signal may reach one process, some or all. Every process must call `agreed` after every step; one that does not
+    for timeout_minutes is taken for dead.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_minutes: float) -> None:
         self.signum = 0  # what reached this process
         self.agreed_on = 0  # what all processes stop for
         self._since = 0.0
         several = dist.is_initialized() and dist.get_world_size() > 1
         # On the CPU, so that asking never waits for a GPU.
-        self._group: dist.ProcessGroup | None = dist.new_group(backend="gloo") if several else None  # type: ignore[assignment]
+        timeout = timedelta(minutes=timeout_minutes)
+        self._group: dist.ProcessGroup | None = dist.new_group(backend="gloo", timeout=timeout) if several else None  # type: ignore[assignment]
         self._last_ask = time.monotonic()
         self._last_step = self._next_step = 0
 

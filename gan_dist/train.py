@@ -17,14 +17,13 @@ def main() -> int:
     if config.print_config:
         print(config.to_yaml(), end="")
         return 0
-    from gan_dist.trainer import Trainer  # here, so that --help and errors do not wait for torch
+    from gan_dist.processes import exit_now  # here, so that --help and errors do not wait for torch
+    from gan_dist.trainer import Trainer
 
     trainer = Trainer(config)
     code = trainer.run()
     if trainer.tracker.is_broken:  # what it registered to run at exit may hang
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        exit_now(code)
     return code
 
 

@@ -29,7 +29,7 @@ CLOSE_SECONDS_AFTER_SIGNAL = 10  # when the machine may be taken away
 
 
 class Trainer:
-    """Everything that one run needs; `run` trains. Raises UserError for what cannot be run."""
+    """Everything that one run needs; `run` trains. What cannot be run ends all processes with exit code 2."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -40,7 +40,7 @@ class Trainer:
             self.accelerator.is_local_main_process,
             lambda: load_images(config.data.dataset, config.data.data_dir),
         )
-        self.batches = Batches(images, config, self.accelerator)
+        self.batches = run_first(self.accelerator, self.is_main, lambda: Batches(images, config, self.accelerator))
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
         self.networks = Networks(config, self.accelerator)
@@ -67,7 +67,7 @@ class Trainer:
         128 + the signal's number after a signal (130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1).
         """
         code = 1
-        with StopRequest() as stop:
+        with StopRequest(self.config.checkpoint.timeout_minutes) as stop:
             try:
                 self._loop(stop)
                 check_finite(self.steps_done, self.networks.tensors())
