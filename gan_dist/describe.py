@@ -32,6 +32,15 @@ def describe(config: Config, accelerator: Accelerator, networks: Networks) -> di
     }
 
 
+def summary(described: dict[str, Any]) -> str:
+    """What `describe` gave, as the line at the start of a log: where and how a run computes."""
+    deterministic = ", deterministic" if described["deterministic"] else ""
+    return (
+        f"on {described['device']}, world size {described['world-size']}, mixed precision {described['precision']}, "
+        f"{described['dtype']} products at precision {described['matmul-precision']}{deterministic}"
+    )
+
+
 def _git_commit() -> str | None:
     command = ["git", "rev-parse", "HEAD"]
     try:

@@ -1,8 +1,6 @@
 """Numbers of a run, over the global batch, read from the device only on log steps."""
 
 import math
-import resource
-import sys
 
 import torch
 from accelerate import Accelerator
@@ -76,11 +74,3 @@ def check_finite(step: int, tensors: Tensors) -> None:
         for name, tensor in group.items():
             if not torch.isfinite(tensor).all():
                 raise Diverged(f"step {step}: {part}'s {name} is not finite; lower learning rates may help")
-
-
-def peak_memory() -> float:
-    """The most memory that this process has held, on its GPU if it has one, in GB (10**9 bytes)."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

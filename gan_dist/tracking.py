@@ -40,8 +40,14 @@ NAMES = {
     "grad_norm_d": "D/grad_norm",
     "grad_norm_g": "G/grad_norm",
     "peak_memory_gb": "system/peak_memory_gb",
+    "gpu_utilization": "system/gpu_utilization",
 }
-MEASURED = ("images_per_second", "data_wait_ms", "peak_memory_gb")  # differ between two runs of one configuration
+MEASURED = (
+    "images_per_second",
+    "data_wait_ms",
+    "peak_memory_gb",
+    "gpu_utilization",
+)  # differ between two runs of one configuration
 
 
 class Tracker:

@@ -6,12 +6,13 @@ import torch
 from accelerate.utils import broadcast
 from torch import Tensor
 
+from gan_dist import device
 from gan_dist.alerts import Alert
 from gan_dist.batches import Batches, to_unit_range
 from gan_dist.config import Config
 from gan_dist.data import load_images
-from gan_dist.describe import VERSIONS, describe
-from gan_dist.metrics import Diverged, Meter, check_finite, peak_memory
+from gan_dist.describe import VERSIONS, describe, summary
+from gan_dist.metrics import Diverged, Meter, check_finite
 from gan_dist.networks import Networks
 from gan_dist.processes import make_accelerator, run_first
 from gan_dist.resume import resume, run_path
@@ -34,6 +35,7 @@ class Trainer:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.accelerator = make_accelerator(config.run.mixed_precision, config.checkpoint.timeout_minutes)
+        device.set_up(config.run)
         self.is_main = self.accelerator.is_main_process
         images = run_first(
             self.accelerator,
@@ -59,6 +61,7 @@ class Trainer:
             self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.networks)
             described = describe(self.config, self.accelerator, self.networks)
             self.tracker.open(self.steps_done, self.run_id, described)
+            print(summary(described), flush=True)
             if left_out := len(self.batches.images) % self.config.run.batch_size:
                 print(f"each epoch leaves out {left_out} images, which fill no batch", flush=True)
 
@@ -106,8 +109,9 @@ class Trainer:
 
     def _log(self, meter: Meter, outcome: Outcome) -> None:
         numbers = meter.read(outcome, self.networks)
-        numbers |= {"data_wait_ms": self.batches.take_wait() / meter.steps_read * 1e3, "peak_memory_gb": peak_memory()}
-        self.tracker.log(self.steps_done, self._epoch(), numbers | self.networks.scaling(self.steps_done))
+        numbers |= self.networks.scaling(self.steps_done) | device.readings()
+        numbers["data_wait_ms"] = self.batches.take_wait() / meter.steps_read * 1e3
+        self.tracker.log(self.steps_done, self._epoch(), numbers)
 
     def _sample(self, outcome: Outcome) -> None:
         """Show samples and logits; all processes give their part of the logits."""

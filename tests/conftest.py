@@ -14,7 +14,7 @@ from gan_dist.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("GAN_DIST_DATA_DIR", "data")).resolve()
-HAS_GPU = torch.cuda.is_available()
+NUM_GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0  # before they are hidden
 # For the processes that tests start: one thread, and no GPU but for the tests that ask for it.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not HAS_GPU:
+    if not NUM_GPUS:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no GPU"))

@@ -70,7 +70,7 @@ def difference(run: Path, other: Path) -> str:
     tables = [read_rows(folder / "metrics.jsonl") for folder in (run, other)]
     for row in [*tables[0], *tables[1]]:
         for name in MEASURED:
-            del row[name]
+            row.pop(name, None)
     if tables[0] != tables[1]:
         return "metrics.jsonl"
     pictures = [{file.name: file.read_bytes() for file in (folder / "img").iterdir()} for folder in (run, other)]

@@ -23,15 +23,16 @@ TARGETS = {
     "cpu_2": ("MULTI_GPU", 2, 1, True, "no"),
     "gpu_1": ("NO", 1, 1, False, "no"),
     "gpu_1_bf16": ("NO", 1, 1, False, "bf16"),
+    "gpu_1_fp16": ("NO", 1, 1, False, "fp16"),
     "gpu_all": ("MULTI_GPU", 2, 1, False, "no"),
     "gpu_all_bf16": ("MULTI_GPU", 2, 1, False, "bf16"),
+    "gpu_all_fp16": ("MULTI_GPU", 2, 1, False, "fp16"),
     "machines_2": ("MULTI_GPU", 2, 2, False, "no"),
 }
 
 
 def test_every_config_is_a_target() -> None:
-    """fp16 configs, if there are any, have tests with the loss scalers."""
-    assert {file.stem for file in CONFIGS.glob("*.yaml") if "fp16" not in file.stem.replace("bf16", "")} == set(TARGETS)
+    assert {file.stem for file in CONFIGS.glob("*.yaml")} == set(TARGETS)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -93,6 +94,16 @@ def test_trains_on_the_cpu(name: str, data_args: list[str], tmp_path: Path) -> N
     words, _ = process.communicate(timeout=120)
     assert process.returncode == 0, words
     check(tmp_path / "run", TARGETS[name][1], TARGETS[name][4])
+
+
+@pytest.mark.parametrize("name", ["gpu_1_fp16", "gpu_all_fp16"])
+def test_fp16_without_a_gpu_is_refused(name: str, data_args: list[str], tmp_path: Path) -> None:
+    """Told once, by one of the processes."""
+    process = start(name, [], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
+    words, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert words.count("error: --mixed-precision fp16: needs a GPU, and this is a cpu; take bf16 or no") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_two_machines_on_one(data_args: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""How a run computes on its device, and how full and busy that is."""
+
+import os
+import resource
+import sys
+
+import pynvml
+import torch
+
+from gan_dist.config import Run
+
+
+def set_up(run: Run) -> None:
+    """Tell torch how exact float32 products are, and whether the same input must always give the same bits.
+
+    After Accelerate has made its state: it allows TF32 without a word where its config compiles.
+    """
+    torch.set_float32_matmul_precision(run.matmul_precision)
+    torch.backends.cudnn.allow_tf32 = run.matmul_precision != "highest"  # convolutions, where torch's default is TF32
+    if run.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product
+        torch.use_deterministic_algorithms(True)
+        # This finds bugs, at a price, and changes no result.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def readings() -> dict[str, float]:
+    """Of the device of this process: the most memory that it has held, in GB (10**9 bytes), and for a GPU in how many
+    percent of the last second or less (NVML's period) it had something to do, where the driver tells.
+    """
+    if not torch.cuda.is_available():
+        unit = 1 if sys.platform == "darwin" else 1024
+        return {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+    memory = {"peak_memory_gb": torch.cuda.max_memory_allocated() / 1e9}
+    try:
+        return memory | {"gpu_utilization": float(torch.cuda.utilization())}
+    except (pynvml.NVMLError, RuntimeError, ValueError):  # parts of a GPU and some containers do not tell
+        return memory

@@ -1,0 +1,79 @@
+"""Options of the device: what torch is told, what the log says, and that data placement changes no bit."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.world_size import train
+from gan_dist.config import parse
+from tests.conftest import DATA_DIR, ROOT, launch, train_alone
+from tests.runs import difference
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], ["highest", False, False, None]),
+        (["--matmul-precision", "high", "--deterministic"], ["high", True, True, ":4096:8"]),
+    ],
+)
+def test_what_torch_is_told(options: list[str], told: list[object], data_args: list[str], tmp_path: Path) -> None:
+    done = launch(1, "tests/programs/settings.py", *data_args, *options, "--run-dir", tmp_path / "run")
+    assert list(json.loads(done.stdout.splitlines()[-1]).values()) == told
+
+
+def test_the_log_says_how_it_computes(data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--run-dir", tmp_path / "run", "--max-steps", 2]
+    done = train_alone(*args, "--deterministic", "--matmul-precision", "high")
+    assert done.stdout.startswith(
+        "on cpu, world size 1, mixed precision no, float32 products at precision high, deterministic\n"
+    )
+    other = train_alone(*args, "--deterministic")
+    assert (other.returncode, other.stderr.count("\n")) == (2, 1)
+    assert "--matmul-precision highest (was high): a resumed run keeps its mathematics" in other.stderr
+
+
+def test_deterministic_goes_around_in_a_recipe(tmp_path: Path) -> None:
+    for option, value in (("--deterministic", True), ("--no-deterministic", False)):
+        recipe = tmp_path / "mine.yaml"
+        recipe.write_text(parse([option]).to_yaml())
+        assert parse(["--recipe", str(recipe)]).run.deterministic is value
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_data_placement_changes_no_bit(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
+    args = [*data_args, "--max-steps", 40, "--accumulate", 2]
+    host, device = (
+        train(num_processes, tmp_path / place, *args, "--data-placement", place) for place in ("host", "device")
+    )
+    assert difference(host, device) == ""
+
+
+def test_table_of_speeds(tmp_path: Path) -> None:
+    """benchmarks/gpu.sh on the CPU: what cannot be measured there is said."""
+    options = ["--cpu", "--recipes", "linear", "--batch-sizes", "64", "--processes", "1", "2"]
+    options += ["--variants", "fp32", "bf16", "fp16", "--data-dir", str(DATA_DIR), "--out", str(tmp_path / "gpu.md")]
+    command = [str(ROOT / "benchmarks" / "gpu.sh"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"VENV": sys.prefix})
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "gpu.md").read_text()
+    assert text in done.stdout
+    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| linear")]
+    assert [line[1:4] for line in table] == [["64", name, n] for name in ("fp32", "bf16", "fp16") for n in "12"]
+    assert table[0][6] == "1.00"
+    for line in table[:4]:
+        milliseconds, speed, ratio, memory = map(float, line[4:])
+        assert speed == pytest.approx(64 / milliseconds * 1e3, rel=0.01)
+        assert ratio == pytest.approx(float(table[0][4]) / milliseconds, rel=0.02)
+        assert 0.1 < memory < 10
+    assert {line[4] for line in table[4:]} == {"not measured"}
+
+
+def test_table_of_speeds_needs_a_gpu() -> None:
+    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr == "error: --processes 1: torch sees 0 GPUs; ./launch.sh says why; or add --cpu\n"
