@@ -79,7 +79,8 @@ class Networks:
             if state:  # with fp16
                 numbers = torch.tensor(list(state.values()), dtype=torch.float64, device=device)
                 dist.broadcast(numbers, src=0)
-                states[name] = dict(zip(state, numbers.tolist(), strict=True))
+                # Some of them must stay whole numbers.
+                states[name] = {key: type(state[key])(x) for key, x in zip(state, numbers.tolist(), strict=True)}
         self.load_scaler_states(states)
 
 

@@ -33,10 +33,10 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def launch(num_processes: int, script: str, *args: object) -> subprocess.CompletedProcess[str]:
+def launch(num_processes: int, script: str, *args: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `accelerate launch` to its end; fail with its output if that is not 0."""
     command = launch_command(num_processes, script, *args)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=os.environ | environment)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done
 

@@ -10,9 +10,11 @@ from torch.amp import GradScaler
 
 from benchmarks.world_size import largest_difference, losses, train
 from gan_dist import checkpoint, models
+from gan_dist.metrics_file import read_rows
 from gan_dist.precision import Update
 from gan_dist.step import AdversarialStep
-from tests.conftest import launch, train_alone
+from tests.conftest import ROOT, launch, train_alone
+from tests.runs import difference
 
 
 def make(scale_g: float = 2.0**10, scale_d: float = 2.0**10, max_norm: float | None = None) -> AdversarialStep:
@@ -21,8 +23,7 @@ def make(scale_g: float = 2.0**10, scale_d: float = 2.0**10, max_norm: float | N
     pair = models.load("linear")
     generator, discriminator = pair.Generator(), pair.Discriminator()
     for network in (generator, discriminator):
-        autocast = torch.autocast("cpu", dtype=torch.float16)
-        network.forward = _float32(autocast(network.forward))
+        autocast_fp16(network)
     update_g, update_d = (
         Update(network, torch.optim.Adam(network.parameters(), 1e-3, fused=True), GradScaler("cpu", scale), max_norm)
         for network, scale in ((generator, scale_g), (discriminator, scale_d))
@@ -30,8 +31,10 @@ def make(scale_g: float = 2.0**10, scale_d: float = 2.0**10, max_norm: float | N
     return AdversarialStep(generator, discriminator, update_g, update_d)
 
 
-def _float32(forward: Any) -> Any:
-    return lambda x: forward(x).float()  # as Accelerate does with what a network returns
+def autocast_fp16(network: torch.nn.Module) -> None:
+    """What Accelerate does to a network on a GPU: it computes in fp16 and returns float32."""
+    forward: Any = torch.autocast("cpu", dtype=torch.float16)(network.forward)
+    network.forward = lambda x: forward(x).float()
 
 
 def run(step: AdversarialStep) -> None:
@@ -82,6 +85,24 @@ def test_scale_does_not_matter() -> None:
             assert p.grad is not None
             assert q.grad is not None
             assert (p.grad - q.grad).norm() < 0.02 * p.grad.norm()
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_fp16_resumes_exactly(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
+    """Both scalers are in the checkpoint and reach every process; a skipped step is told for each network."""
+    args = [*data_args, "--log-every", 20, "--sample-every", 20, "--num-samples", 4, "--clip-grad-norm", 10]
+
+    def train_fp16(folder: Path, steps: int) -> Path:
+        args_ = [*args, "--max-steps", steps, "--run-dir", folder]
+        launch(num_processes, "tests/programs/fp16_on_cpu.py", *args_, PYTHONPATH=str(ROOT))
+        return folder
+
+    never_stopped = train_fp16(tmp_path / "never_stopped", 60)
+    train_fp16(tmp_path / "run", 20)
+    assert difference(never_stopped, train_fp16(tmp_path / "run", 60)) == ""
+    row = read_rows(never_stopped / "metrics.jsonl")[-1]
+    assert row["skipped_d"] > row["skipped_g"] > 0
+    assert row["loss_scale_d"] != row["loss_scale_g"]
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0**10])
