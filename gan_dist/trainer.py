@@ -168,7 +168,7 @@ class Trainer:
                 save_weights(getattr(self.networks, network), self.folder.path / network, metadata)
             self.tracker.weights(self.folder.path / "generator", metadata)
         except OSError as error:
-            print(f"warning: the final weights were not saved ({error.strerror})", file=sys.stderr)
+            print(f"warning: the final weights were not saved ({error})", file=sys.stderr)
             return STATE_NOT_SAVED
         self.saver.wait()
         return STATE_NOT_SAVED if self.saver.failure else 0

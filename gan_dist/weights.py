@@ -23,20 +23,25 @@ class in `gan_dist.models.{model}`, or as plain tensors with safetensors.
 
 
 def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> None:
-    """Write model.safetensors (with `metadata`), config.json and a model card as a whole or not at all."""
+    """Write the weights with `metadata`, config.json and a model card, as a whole or not at all. Raises OSError."""
     new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    new.mkdir()
-    (new / "README.md").write_text(CARD.format(role=folder.name, **metadata))
-    network.save_pretrained(new)  # type: ignore[operator]
-    # Once more, since save_pretrained has no place for metadata.
-    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, new / "model.safetensors", metadata)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        new.mkdir()
+        (new / "README.md").write_text(CARD.format(role=folder.name, **metadata))
+        network.save_pretrained(new)  # type: ignore[operator]
+        # Once more, since save_pretrained has no place for metadata.
+        state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+        save_file(state, new / "model.safetensors", metadata)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except SafetensorError as error:  # how safetensors tells of a full disk
+        raise OSError(str(error)) from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def load_generator(path: str | Path) -> nn.Module:

@@ -1,14 +1,16 @@
 """Starting runs, hitting them and comparing what they leave."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -52,6 +54,19 @@ def ranks(launcher: subprocess.Popen[str]) -> dict[int, psutil.Process]:
         if "RANK" in environment:
             found[int(environment["RANK"])] = process
     return found
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own with so much room; skips the test where it cannot be mounted."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small file system takes root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def kill(process: subprocess.Popen[str]) -> None:

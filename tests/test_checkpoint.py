@@ -5,7 +5,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +15,13 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.world_size import largest_difference, train
-from gan_dist import checkpoint
+from gan_dist import checkpoint, models
 from gan_dist.checkpoint import CheckpointError, Tensors
 from gan_dist.config import Checkpoint
 from gan_dist.saver import Saver
+from gan_dist.weights import save_weights
 from tests.conftest import ROOT, train_alone
-from tests.runs import last_step, start, wait_until
+from tests.runs import last_step, small_disk, start, wait_until
 
 STATE: dict[str, Any] = {
     "step": 7,
@@ -269,12 +269,7 @@ def test_one_run_folder_one_job(data_args: list[str], tmp_path: Path) -> None:
 
 def test_full_disk_costs_checkpoints_only(data_args: list[str], tmp_path: Path) -> None:
     """On a real file system that is full, then has room again, then is full at the end."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system takes root")
-    try:
+    with small_disk(tmp_path / "disk", "40m") as disk:
         args = ["--run-dir", disk / "run", "--checkpoint-every", 20, "--log-every", 1, "--max-steps", 1500]
         process = start(*data_args, *args)
         checkpoints, filler = disk / "run" / "checkpoints", disk / "filler"
@@ -296,8 +291,17 @@ def test_full_disk_costs_checkpoints_only(data_args: list[str], tmp_path: Path) 
         done = train_alone(*data_args, *args)
         assert done.returncode == 0, done.stderr
         assert checkpoint.read_state(newest(checkpoints))["step"] == 1500
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize("size", ["4k", "500k", "1m"])
+def test_weights_that_do_not_fit_are_an_oserror(size: str, tmp_path: Path) -> None:
+    """Wherever in their files the disk is full, what was there stays."""
+    metadata = {"model": "linear", "dataset": "mnist", "recipe": "linear", "seed": "0", "step": "1"}
+    with small_disk(tmp_path / "disk", size) as disk:
+        (disk / "generator").mkdir()
+        with pytest.raises(OSError, match="No space left"):
+            save_weights(models.load("linear").Generator(), disk / "generator", metadata)
+        assert [file.name for file in disk.iterdir()] == ["generator"]
 
 
 def newest(checkpoints: Path) -> Path:

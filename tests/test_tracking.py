@@ -21,7 +21,7 @@ from benchmarks.world_size import largest_difference, train
 from gan_dist.config import parse
 from gan_dist.metrics_file import read_rows
 from tests.conftest import ROOT, train_alone
-from tests.runs import kill, last_step, start, wait_until
+from tests.runs import kill, last_step, small_disk, start, wait_until
 from tests.wandb_server import WandbServer
 
 LENGTH = ["--max-steps", 300, "--log-every", 10, "--sample-every", 100, "--num-samples", 4, "--checkpoint-every", 50]
@@ -231,14 +231,9 @@ def test_refused_key(server: WandbServer, data_args: list[str], tmp_path: Path, 
 
 
 def test_full_disk_of_the_dashboard(data_args: list[str], tmp_path: Path, untracked: Path) -> None:
-    disk, folder = tmp_path / "disk", tmp_path / "run"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("mounting a small file system takes root")
-    try:
+    folder = tmp_path / "run"
+    with small_disk(tmp_path / "disk", "64k") as disk:
         done = train_alone(*data_args[:-1], "wandb", *LONGER, "--run-dir", folder, WANDB_DIR=str(disk))
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
     assert done.returncode == 0, done.stderr
     assert [row["step"] for row in read_rows(folder / "metrics.jsonl")] == list(range(10, 1001, 10))
     assert largest_difference(folder, untracked) == 0
