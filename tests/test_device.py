@@ -44,7 +44,7 @@ def test_deterministic_goes_around_in_a_recipe(tmp_path: Path) -> None:
         assert parse(["--recipe", str(recipe)]).run.deterministic is value
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("num_processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_data_placement_changes_no_bit(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--max-steps", 40, "--accumulate", 2]
     host, device = (
@@ -53,6 +53,7 @@ def test_data_placement_changes_no_bit(num_processes: int, data_args: list[str],
     assert difference(host, device) == ""
 
 
+@pytest.mark.slow
 def test_table_of_speeds(tmp_path: Path) -> None:
     """benchmarks/gpu.sh on the CPU: what cannot be measured there is said."""
     options = ["--cpu", "--recipes", "linear", "--batch-sizes", "64", "--processes", "1", "2"]

@@ -13,7 +13,7 @@ from gan_dist.processes import check_launch
 from tests.conftest import launch, train_alone
 
 
-@pytest.mark.parametrize(("recipe", "batch_size"), [("linear", 64), ("conv", 8)])
+@pytest.mark.parametrize(("recipe", "batch_size"), [("linear", 64), pytest.param("conv", 8, marks=pytest.mark.slow)])
 def test_float64_weights_agree(recipe: str, batch_size: int, data_args: list[str], tmp_path: Path) -> None:
     args = ["--recipe", recipe, "--batch-size", batch_size, "--dtype", "float64", "--max-steps", 20, *data_args]
     runs = [train(n, tmp_path / str(n), *args) for n in (1, 2, 4)]
@@ -31,6 +31,7 @@ def test_float32_losses_agree(recipe: str, data_args: list[str], tmp_path: Path)
     assert one == pytest.approx(two, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_same_command_same_bits(data_args: list[str], tmp_path: Path) -> None:
     for n in (1, 2):
         args = ["--recipe", "conv", "--batch-size", 8, "--max-steps", 5, *data_args]

@@ -187,7 +187,7 @@ def kill_helper(server: WandbServer, process: subprocess.Popen[str]) -> None:
         (fail, break_nothing),
         pytest.param(break_nothing, stop, marks=pytest.mark.slow),
         pytest.param(break_nothing, hang, marks=pytest.mark.slow),
-        (break_nothing, fail),
+        pytest.param(break_nothing, fail, marks=pytest.mark.slow),
         (break_nothing, kill_helper),
     ],
     ids=lambda fault: fault.__name__,
