@@ -121,7 +121,7 @@ def test_clipping_of_a_run(data_args: list[str], tmp_path: Path) -> None:
     assert max(row["grad_norm_d"] for row in rows) == pytest.approx(0.5, rel=1e-4)
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("num_processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_accumulated_batch_is_the_batch(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--dtype", "float64", "--max-steps", 20]
     whole = train(1, tmp_path / "whole", *args)
@@ -129,6 +129,7 @@ def test_accumulated_batch_is_the_batch(num_processes: int, data_args: list[str]
     assert largest_difference(whole, parts) < 1e-10
 
 
+@pytest.mark.slow
 def test_batchnorm_sees_the_same_part_on_any_number_of_processes(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--recipe", "conv", "--batch-size", 8, "--dtype", "float64", "--max-steps", 5]
     one, two = (train(n, tmp_path / str(n), *args, "--accumulate", 2) for n in (1, 2))

@@ -23,7 +23,7 @@ def test_float64_weights_agree(recipe: str, batch_size: int, data_args: list[str
     assert largest_difference(runs[0], start) > 1e-3  # the runs did learn
 
 
-@pytest.mark.parametrize("recipe", ["linear", "conv"])
+@pytest.mark.parametrize("recipe", [pytest.param("linear", marks=pytest.mark.slow), "conv"])
 def test_float32_losses_agree(recipe: str, data_args: list[str], tmp_path: Path) -> None:
     args = ["--recipe", recipe, "--batch-size", 16, "--max-steps", 5, "--log-every", 1, *data_args]
     one, two = (losses(train(n, tmp_path / str(n), *args)) for n in (1, 2))

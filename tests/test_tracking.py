@@ -183,7 +183,7 @@ def kill_helper(server: WandbServer, process: subprocess.Popen[str]) -> None:
     ("early", "late"),
     [
         (stop, break_nothing),  # no server
-        (hang, break_nothing),
+        pytest.param(hang, break_nothing, marks=pytest.mark.slow),
         (fail, break_nothing),
         pytest.param(break_nothing, stop, marks=pytest.mark.slow),
         pytest.param(break_nothing, hang, marks=pytest.mark.slow),
