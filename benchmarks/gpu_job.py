@@ -10,6 +10,7 @@ import tempfile
 import time
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import broadcast
 
 from gan_dist import device
@@ -62,7 +63,7 @@ def main() -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-    torch.distributed.barrier() if torch.distributed.is_initialized() else None
+    PartialState().wait_for_everyone()
     exit_now(0)
 
 
