@@ -104,9 +104,9 @@ def test_matmul_precision_reaches_products_and_convolutions(data_args: list[str]
         name: train_on_gpu("gpu_1.yaml", tmp_path / name, *args, "--matmul-precision", name)
         for name in ("highest", "high")
     }
-    difference = {name: largest_gradient_difference(run, exact) for name, run in runs.items()}
-    assert difference["highest"] < 1e-5
-    assert difference["high"] > 10 * difference["highest"]
+    apart = {name: largest_gradient_difference(run, exact) for name, run in runs.items()}
+    assert apart["highest"] < 1e-5
+    assert apart["high"] > 10 * apart["highest"]
 
 
 def largest_gradient_difference(run: Path, other: Path) -> float:
