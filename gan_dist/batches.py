@@ -55,7 +55,7 @@ class Batches:
         self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
         self._thread = ThreadPoolExecutor(1, "batches")
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
-        self._next: Future[_Chunk] = self._thread.submit(self._make, 0)
+        self._ahead: dict[int, Future[_Chunk]] = {}  # the chunk after the current one, by number
         self._chunk: _Chunk | None = None
         self._waited = 0.0
 
@@ -75,10 +75,8 @@ class Batches:
 
     def _take(self, number: int) -> _Chunk:
         """A chunk, and a word to the thread that the one after it comes next."""
-        chunk = self._next.result()
-        if chunk.number != number:  # the first after a resume
-            chunk = self._make(number)
-        self._next = self._thread.submit(self._make, number + 1)
+        chunk = (self._ahead.get(number) or self._thread.submit(self._make, number)).result()
+        self._ahead = {number + 1: self._thread.submit(self._make, number + 1)}
         if chunk.copied:
             steps_stream = torch.cuda.current_stream()
             steps_stream.wait_event(chunk.copied)
