@@ -11,8 +11,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.world_size import ROOT, launch_command
-from gan_dist.data import load_images
+from benchmarks.world_size import ROOT, digits, launch_command, launch_line
 from gan_dist.errors import UserError, exit_code
 
 VARIANTS = {
@@ -51,13 +50,14 @@ def parse_options() -> argparse.Namespace:
 
 def measure(num_processes: int, cells: list[str], seconds: float, cpu: bool, options: list[str]) -> list[Numbers]:
     """One job over `cells` -> what it measured of each, but for the last ones if `seconds` were over or it failed."""
-    command = launch_command(num_processes, "benchmarks/gpu_job.py", seconds, *cells, "--", *options)
+    job = ["benchmarks/gpu_job.py", str(seconds), *cells, "--", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     if cpu:
         environment["CUDA_VISIBLE_DEVICES"] = ""
+        command = launch_command(num_processes, *job)
     else:
-        name = "gpu_1.yaml" if num_processes == 1 else "gpu_all.yaml"
-        command[command.index("--config_file") + 1] = str(ROOT / "accelerate_configs" / name)
+        config = "gpu_1" if num_processes == 1 else "gpu_all"
+        command = launch_line(config, ["--num_processes", num_processes], *job)
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -78,11 +78,7 @@ def row(key: tuple[str, str, int], found: dict[tuple[str, str, int], Numbers]) -
 def main() -> int:
     options = parse_options()
     deadline = time.monotonic() + 60 * options.minutes
-    try:
-        load_images("mnist", options.data_dir)
-        data = ["--data-dir", options.data_dir]
-    except UserError:
-        data = ["--dataset", "mnist-5k"]
+    data = digits(options.data_dir)
     cells = [f"{recipe}:{size}" for recipe in options.recipes for size in options.batch_sizes]
     found: dict[tuple[str, str, int], Numbers] = {}
     # One process and all of them first: if time is up, the numbers between them are left out.

@@ -10,19 +10,36 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file
 
+from gan_dist.data import load_images
+from gan_dist.errors import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def launch_line(config: str, options: Sequence[object], script: str, *args: object) -> list[str]:
+    """The command line that a person would type with one of accelerate_configs/; `options` are the launcher's."""
+    accelerate, file = Path(sys.executable).with_name("accelerate"), ROOT / "accelerate_configs" / f"{config}.yaml"
+    return [str(word) for word in [accelerate, "launch", "--config_file", file, *options, ROOT / script, *args]]
+
+
 def launch_command(num_processes: int, script: str, *args: object) -> list[str]:
-    """The command line that a person would type for several CPU processes."""
-    config = ROOT / "accelerate_configs" / ("cpu_1.yaml" if num_processes == 1 else "cpu_2.yaml")
-    options = ["--config_file", config, "--num_processes", num_processes]
-    accelerate = Path(sys.executable).with_name("accelerate")
-    return [str(word) for word in [accelerate, "launch", *options, ROOT / script, *args]]
+    """The same for any number of CPU processes."""
+    config = "cpu_1" if num_processes == 1 else "cpu_2"
+    return launch_line(config, ["--num_processes", num_processes], script, *args)
+
+
+def digits(data_dir: str) -> list[str]:
+    """Options of train.py for MNIST in `data_dir`, or for mnist-5k if it is not to be had."""
+    try:
+        load_images("mnist", data_dir)
+        return ["--data-dir", data_dir]
+    except UserError:
+        return ["--dataset", "mnist-5k"]
 
 
 def train(num_processes: int, folder: Path, *options: object) -> Path:

@@ -42,12 +42,8 @@ NAMES = {
     "peak_memory_gb": "system/peak_memory_gb",
     "gpu_utilization": "system/gpu_utilization",
 }
-MEASURED = (
-    "images_per_second",
-    "data_wait_ms",
-    "peak_memory_gb",
-    "gpu_utilization",
-)  # differ between two runs of one configuration
+# They differ between two runs of one configuration.
+MEASURED = ("images_per_second", "data_wait_ms", "peak_memory_gb", "gpu_utilization")
 
 
 class Tracker:

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.world_size import launch_command
-from gan_dist.data import load_images
-from gan_dist.errors import UserError
+from benchmarks.world_size import digits, launch_command
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("GAN_DIST_DATA_DIR", "data")).resolve()
@@ -51,11 +49,7 @@ def train_alone(*args: object, **environment: str) -> subprocess.CompletedProces
 @pytest.fixture(scope="session")
 def data_args() -> list[str]:
     """Options that name the best digits of this machine, and no dashboard."""
-    try:
-        load_images("mnist", str(DATA_DIR))
-        return ["--data-dir", str(DATA_DIR), "--tracker", "none"]
-    except UserError:
-        return ["--dataset", "mnist-5k", "--tracker", "none"]
+    return [*digits(str(DATA_DIR)), "--tracker", "none"]
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,11 @@ def start(*args: object, launch: int = 0, max_restarts: int = 0) -> subprocess.P
     if launch:
         command = launch_command(launch, "gan_dist/train.py", *args)
         command[2:2] = ["--max_restarts", str(max_restarts), "--monitor_interval", "0.5"]
+    return start_command(command)
+
+
+def start_command(command: list[str]) -> subprocess.Popen[str]:
+    """Start it in a session of its own, which `kill` ends, and come back at once."""
     return subprocess.Popen(
         command, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -54,6 +59,18 @@ def ranks(launcher: subprocess.Popen[str]) -> dict[int, psutil.Process]:
         if "RANK" in environment:
             found[int(environment["RANK"])] = process
     return found
+
+
+def hang_rank_1(launcher: subprocess.Popen[str], patience: float) -> float:
+    """Stop rank 1 of a running job for good -> seconds until rank 0 had ended; fail after `patience` seconds."""
+    workers = ranks(launcher)
+    workers[1].send_signal(signal.SIGSTOP)
+    since = time.monotonic()
+    wait_until(lambda: not workers[0].is_running() or workers[0].status() == "zombie", launcher, patience)
+    taken = time.monotonic() - since
+    workers[1].send_signal(signal.SIGCONT)
+    launcher.communicate(timeout=90)
+    return taken
 
 
 @contextlib.contextmanager

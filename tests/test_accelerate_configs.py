@@ -11,8 +11,9 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launcher_cmd_env
 from accelerate.utils.other import get_free_port
 
+from benchmarks.world_size import launch_line
 from gan_dist import checkpoint
-from tests.conftest import ROOT, tool
+from tests.conftest import ROOT
 
 CONFIGS = ROOT / "accelerate_configs"
 ARGS = ["--max-steps", "3", "--batch-size", "16", "--sample-every", "100", "--num-samples", "4"]
@@ -71,9 +72,8 @@ def test_what_the_launcher_hands_on(name: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def start(name: str, options: list[str], *args: str) -> subprocess.Popen[str]:
-    words = ["launch", "--config_file", str(CONFIGS / f"{name}.yaml"), *options, str(ROOT / "gan_dist" / "train.py")]
     return subprocess.Popen(
-        [tool("accelerate"), *words, *args],
+        launch_line(name, options, "gan_dist/train.py", *args),
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},  # the same everywhere: a GPU of this machine is not the target
         stdout=subprocess.PIPE,

@@ -1,18 +1,16 @@
 """What needs a GPU. Not run by us yet."""
 
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.world_size import largest_difference, train
+from benchmarks.world_size import largest_difference, launch_line, train
 from gan_dist.metrics_file import read_rows
-from tests.conftest import DATA_DIR, NUM_GPUS, ROOT, tool
-from tests.runs import difference, last_step, ranks, wait_until
+from tests.conftest import DATA_DIR, NUM_GPUS, ROOT
+from tests.runs import difference, hang_rank_1, last_step, start_command, wait_until
 
 pytestmark = pytest.mark.gpu
 two_gpus = pytest.mark.skipif(NUM_GPUS < 2, reason="needs two GPUs")
@@ -25,18 +23,7 @@ def visible_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start(config: str, script: str, *args: object) -> subprocess.Popen[str]:
     """Launch with one of accelerate_configs/."""
-    command = [
-        tool("accelerate"),
-        "launch",
-        "--config_file",
-        ROOT / "accelerate_configs" / config,
-        ROOT / script,
-        *args,
-    ]
-    words = [str(word) for word in command]
-    return subprocess.Popen(
-        words, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return start_command(launch_line(config, [], script, *args))
 
 
 def train_on_gpu(config: str, folder: Path, *options: object) -> Path:
@@ -53,7 +40,7 @@ def test_gpu_gives_the_cpus_numbers(
     recipe: str, placement: str, data_args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     args = ["--recipe", recipe, "--batch-size", 8, "--dtype", "float64", "--max-steps", 20, *data_args]
-    gpu = train_on_gpu("gpu_1.yaml", tmp_path / "gpu", *args, "--data-placement", placement)
+    gpu = train_on_gpu("gpu_1", tmp_path / "gpu", *args, "--data-placement", placement)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert largest_difference(train(1, tmp_path / "cpu", *args), gpu) < 1e-8
 
@@ -62,12 +49,12 @@ def test_copies_made_ahead_arrive_whole(data_args: list[str], tmp_path: Path) ->
     """125 of them while steps are under way, against images that were on the GPU from the start."""
     args = [*data_args, "--deterministic", "--max-steps", 1000, "--log-every", 1000, "--sample-every", 1000]
     host, device = (
-        train_on_gpu("gpu_1.yaml", tmp_path / place, *args, "--data-placement", place) for place in ("host", "device")
+        train_on_gpu("gpu_1", tmp_path / place, *args, "--data-placement", place) for place in ("host", "device")
     )
     assert difference(host, device) == ""
 
 
-@pytest.mark.parametrize("config", ["gpu_1.yaml", "gpu_1_bf16.yaml", "gpu_1_fp16.yaml"])
+@pytest.mark.parametrize("config", ["gpu_1", "gpu_1_bf16", "gpu_1_fp16"])
 @pytest.mark.parametrize("recipe", ["linear", "conv"])
 def test_gpu_resumes_exactly(recipe: str, config: str, data_args: list[str], tmp_path: Path) -> None:
     """With --deterministic the same bits; fp16 with both loss scalers, which have by then skipped the first steps."""
@@ -89,7 +76,7 @@ def test_gpu_resumes_exactly(recipe: str, config: str, data_args: list[str], tmp
 @pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
 def test_no_step_waits_for_the_gpu(precision: str, placement: str, data_args: list[str], tmp_path: Path) -> None:
     args = ["--mixed-precision", precision, "--data-placement", placement, "--clip-grad-norm", 1, "--accumulate", 2]
-    process = start("gpu_1.yaml", "tests/programs/no_sync.py", *data_args, *args, "--run-dir", tmp_path / "run")
+    process = start("gpu_1", "tests/programs/no_sync.py", *data_args, *args, "--run-dir", tmp_path / "run")
     words, _ = process.communicate(timeout=120)
     assert process.returncode == 0, words
     assert "it would have been told" in words
@@ -99,10 +86,9 @@ def test_matmul_precision_reaches_products_and_convolutions(data_args: list[str]
     if torch.cuda.get_device_capability() < (8, 0):
         pytest.skip("TF32 needs Ampere or newer")
     args = [*data_args, "--recipe", "conv", "--max-steps", 1, "--deterministic"]
-    exact = train_on_gpu("gpu_1.yaml", tmp_path / "float64", *args, "--dtype", "float64")
+    exact = train_on_gpu("gpu_1", tmp_path / "float64", *args, "--dtype", "float64")
     runs = {
-        name: train_on_gpu("gpu_1.yaml", tmp_path / name, *args, "--matmul-precision", name)
-        for name in ("highest", "high")
+        name: train_on_gpu("gpu_1", tmp_path / name, *args, "--matmul-precision", name) for name in ("highest", "high")
     }
     apart = {name: largest_gradient_difference(run, exact) for name, run in runs.items()}
     assert apart["highest"] < 1e-5
@@ -119,10 +105,10 @@ def largest_gradient_difference(run: Path, other: Path) -> float:
 @pytest.mark.parametrize("recipe", ["linear", "conv"])
 def test_two_gpus_give_the_numbers_of_one(recipe: str, data_args: list[str], tmp_path: Path) -> None:
     args = ["--recipe", recipe, "--batch-size", 8, "--dtype", "float64", "--max-steps", 20, *data_args]
-    one, two = (train_on_gpu(f"gpu_{n}.yaml", tmp_path / n, *args) for n in ("1", "all"))
+    one, two = (train_on_gpu(f"gpu_{n}", tmp_path / n, *args) for n in ("1", "all"))
     assert largest_difference(one, two) < 1e-10
-    resumed = train_on_gpu("gpu_1.yaml", two, *args, "--max-steps", 30)  # begun on two
-    never_stopped = train_on_gpu("gpu_1.yaml", tmp_path / "never_stopped", *args, "--max-steps", 30)
+    resumed = train_on_gpu("gpu_1", two, *args, "--max-steps", 30)  # begun on two
+    never_stopped = train_on_gpu("gpu_1", tmp_path / "never_stopped", *args, "--max-steps", 30)
     assert largest_difference(resumed, never_stopped) < 1e-10
 
 
@@ -130,15 +116,9 @@ def test_two_gpus_give_the_numbers_of_one(recipe: str, data_args: list[str], tmp
 def test_nccl_takes_a_hanging_rank_for_dead(data_args: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     args = [*data_args, "--run-dir", folder, "--log-every", 10, "--timeout-minutes", 0.25]
-    process = start("gpu_all.yaml", "gan_dist/train.py", *args)
+    process = start("gpu_all", "gan_dist/train.py", *args)
     wait_until(lambda: last_step(folder) >= 10, process)
-    workers = ranks(process)
-    workers[1].send_signal(signal.SIGSTOP)
-    since = time.monotonic()
-    wait_until(lambda: not workers[0].is_running() or workers[0].status() == "zombie", process, seconds=120)
-    assert time.monotonic() - since < 90
-    workers[1].send_signal(signal.SIGCONT)
-    process.communicate(timeout=90)
+    assert hang_rank_1(process, patience=120) < 90
     assert process.returncode
 
 
