@@ -41,7 +41,7 @@ def measure(trainer: Trainer) -> dict[str, float]:
         milliseconds = timed(trainer, 2 * WARM_UP, num) / num * 1e3
     except torch.OutOfMemoryError:
         return {}
-    return {"ms": milliseconds, "peak_memory_gb": device.readings()["peak_memory_gb"]}
+    return {"ms": milliseconds, "peak_memory_gb": device.readings(trainer.accelerator.device)["peak_memory_gb"]}
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
 """From (step) to this process's images and noise on its device, made ahead of the step that takes them."""
 
+import contextlib
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -53,11 +55,19 @@ class Batches:
         if config.data.data_placement == "device":
             self._all_pixels = torch.tensor(images, device=self.device)
         self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
-        self._thread = ThreadPoolExecutor(1, "batches")
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        # A new thread is on GPU 0, and a process that touches it there holds some 100 MB of it for good.
+        to_own_gpu = partial(torch.cuda.set_device, self.device) if self._stream else None
+        self._thread = ThreadPoolExecutor(1, "batches", to_own_gpu)
         self._ahead: dict[int, Future[_Chunk]] = {}  # the chunk after the current one, by number
         self._chunk: _Chunk | None = None
         self._waited = 0.0
+
+    def blank(self) -> tuple[Tensor, Tensor]:
+        """Zeros of the types and shapes that one forward of the step takes."""
+        place = {"device": self.device, "dtype": self.dtype}
+        real = torch.zeros(self.part_rows, 1, *self.images.shape[1:], **place)
+        return real, torch.zeros(self.part_rows, self.latent_dim, **place)
 
     def take_wait(self) -> float:
         """Seconds that calls have taken since this was asked last."""
@@ -92,7 +102,8 @@ class Batches:
         )
         first_rows = [step * self.batch_size + part.start for step in steps for part in self.parts]
         noise = normal(self.seed, Stream.NOISE, first_rows, self.part_rows, self.latent_dim).to(self.dtype)
-        with torch.cuda.stream(self._stream):  # which does nothing where that is None
+        # Not torch.cuda.stream(None): on a Mac it asks MPS for what MPS does not have.
+        with torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext():
             if self._all_pixels is None:
                 pixels = self._to_device(torch.from_numpy(self.images[indices]))
             else:

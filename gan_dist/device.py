@@ -1,10 +1,10 @@
 """How a run computes on its device, and how full and busy that is."""
 
+import contextlib
 import os
 import resource
 import sys
 
-import pynvml
 import torch
 
 from gan_dist.config import Run
@@ -24,15 +24,15 @@ def set_up(run: Run) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def readings() -> dict[str, float]:
-    """Of the device of this process: the most memory that it has held, in GB (10**9 bytes), and for a GPU in how many
+def readings(device: torch.device) -> dict[str, float]:
+    """Of this process on its device: the most memory that it has held, in GB (10**9 bytes), and for a GPU in how many
     percent of the last second or less (NVML's period) it had something to do, where the driver tells.
     """
-    if not torch.cuda.is_available():
+    if device.type != "cuda":
         unit = 1 if sys.platform == "darwin" else 1024
         return {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
-    memory = {"peak_memory_gb": torch.cuda.max_memory_allocated() / 1e9}
-    try:
-        return memory | {"gpu_utilization": float(torch.cuda.utilization())}
-    except (pynvml.NVMLError, RuntimeError, ValueError):  # parts of a GPU and some containers do not tell
-        return memory
+    numbers = {"peak_memory_gb": torch.cuda.max_memory_allocated(device) / 1e9}
+    # Parts of a GPU and some containers do not tell; AMD's library may not be installed. None of it is worth a run.
+    with contextlib.suppress(Exception):
+        numbers["gpu_utilization"] = float(torch.cuda.utilization(device))
+    return numbers

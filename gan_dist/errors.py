@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from gan_dist import stdio
+
 
 class UserError(ValueError):
     """Bad input. The message is one line that names the option, the value and the remedy."""
@@ -14,11 +16,17 @@ def tell(error: UserError) -> None:
     print(f"error: {error}", file=sys.stderr, flush=True)
 
 
+def reason(error: Exception) -> str:
+    """What an exception says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def exit_code(program: Callable[[], int]) -> int:
     """Run `program` and return its exit code; a UserError becomes one line on stderr and code 2.
 
-    Of the processes that meet the same error only rank 0 speaks.
+    Of the processes that meet the same error only rank 0 speaks, and one that cannot be heard does not mind.
     """
+    stdio.keep_open()
     try:
         return program()
     except UserError as error:

@@ -11,6 +11,7 @@ from typing import Any
 from accelerate.tracking import GeneralTracker
 
 from gan_dist.dashboards import Dashboard, Value
+from gan_dist.errors import reason
 
 MAX_WAITING = 10_000  # calls; more are dropped, so that a dashboard that hangs costs no memory
 MAX_ERRORS = 10  # in a row; then the dashboard is left alone
@@ -100,8 +101,8 @@ class Guard(GeneralTracker):
             return result
         except Exception as error:  # whatever it is: it must not reach training
             self._errors += 1
-            reason = " ".join(str(error).split()) or type(error).__name__
-            self._tell("error", f"{reason}; training goes on, all rows are in metrics.jsonl; {self.dashboard.remedy()}")
+            words = f"{reason(error)}; training goes on, all rows are in metrics.jsonl"
+            self._tell("error", f"{words}; {self.dashboard.remedy()}")
             return None
 
     def _tell(self, kind: str, text: str) -> None:

@@ -31,13 +31,29 @@ class Networks:
         self.updates = {
             name: Update(
                 network,
-                _make_adam(network, lr, options.betas),
+                make_adam(network, lr, options.betas),
                 GradScaler(accelerator.device.type, enabled=fp16),
                 options.clip_grad_norm,
             )
             for name, network, lr in (("d", self.discriminator, options.lr_d), ("g", self.generator, options.lr_g))
         }
         self.step = AdversarialStep(prepared_g, prepared_d, self.updates["g"], self.updates["d"], options.accumulate)
+
+    def settle(self, real: Tensor, noise: Tensor) -> None:
+        """Let DDP choose the order in which it sums gradients, before the first step and after every start alike.
+
+        It sums in one order until it has seen a backward pass and in another ever after (its buckets are rebuilt), so
+        with 4 or more processes the first step of a resumed run would differ in its last bits from the same step of a
+        run that never stopped. real [N, 1, 28, 28] and noise [N, latent_dim] have the shapes of a step's.
+        """
+        for prepared, inputs in ((self.step.generator, noise), (self.step.discriminator, torch.cat([real, real]))):
+            if hasattr(prepared, "no_sync"):  # DDP
+                kept = [buffer.clone() for buffer in prepared.buffers()]
+                prepared(inputs).sum().backward()
+                prepared.zero_grad()
+                with torch.no_grad():
+                    for buffer, value in zip(prepared.buffers(), kept, strict=True):
+                        buffer.copy_(value)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes."""
@@ -84,7 +100,7 @@ class Networks:
         self.load_scaler_states(states)
 
 
-def _make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
+def make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
     optimizer = torch.optim.Adam(network.parameters(), lr, betas, fused=True)
     # The state that Adam would make in its first step, here already, so that a checkpoint can be loaded into it.
     for p in network.parameters():

@@ -11,7 +11,8 @@ from typing import Any
 from gan_dist import checkpoint
 from gan_dist.checkpoint import Tensors
 from gan_dist.config import Checkpoint
-from gan_dist.metrics import Diverged, check_finite
+from gan_dist.errors import reason
+from gan_dist.metrics import check_finite
 
 
 class Saver:
@@ -62,10 +63,11 @@ class Saver:
             with contextlib.suppress(OSError):  # what cannot be removed now is tried again the next time
                 for old in newest_first(self.folder)[self.options.keep_checkpoints :]:
                     checkpoint.remove(old)
-        except (OSError, Diverged) as error:
-            self.failure = str(error)
+        except Exception as error:  # whatever it is: a thread that dies of it would die without a word
+            self.failure = reason(error)
             last = self._last_good or next(iter(newest_first(self.folder)), "none")
-            print(f"warning: {target.name} was not saved ({error}); last good checkpoint: {last}", file=sys.stderr)
+            words = f"{target.name} was not saved ({self.failure}); last good checkpoint: {last}"
+            print(f"warning: {words}", file=sys.stderr)
 
 
 def newest_first(folder: Path) -> list[Path]:

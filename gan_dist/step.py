@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from gan_dist.losses import discriminator_loss, generator_loss
 from gan_dist.precision import Update
@@ -72,6 +71,5 @@ def _sum(losses: list[Tensor]) -> Tensor:
 
 def _all_reduce_if(yes: bool, network: nn.Module) -> contextlib.AbstractContextManager[None]:
     """Gradients are all-reduced with those of the last part, once for a step."""
-    if yes or not isinstance(network, DistributedDataParallel):
-        return contextlib.nullcontext()
-    return network.no_sync()
+    no_sync = getattr(network, "no_sync", None)  # DDP's, also through the wrapper of a compiled one
+    return contextlib.nullcontext() if yes or no_sync is None else no_sync()

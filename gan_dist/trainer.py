@@ -12,6 +12,7 @@ from gan_dist.batches import Batches, to_unit_range
 from gan_dist.config import Config
 from gan_dist.data import load_images
 from gan_dist.describe import VERSIONS, describe, summary
+from gan_dist.errors import reason
 from gan_dist.metrics import Diverged, Meter, check_finite
 from gan_dist.networks import Networks
 from gan_dist.processes import make_accelerator, run_first
@@ -46,6 +47,7 @@ class Trainer:
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
         self.networks = Networks(config, self.accelerator)
+        self.networks.settle(*self.batches.blank())
         self.samples = Samples(self.networks.generator, config, self.batches)
         self.folder = RunFolder(run_path(config, self.accelerator))
         self.saver = Saver(self.folder.checkpoints, config.checkpoint)
@@ -67,23 +69,36 @@ class Trainer:
 
     def run(self) -> int:
         """Train -> exit code: 0, 1 if a number is no longer finite, 3 if the last state could not be saved,
-        128 + the signal's number after a signal (130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1).
+        128 + the signal's number after a signal (129 SIGHUP, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM).
         """
-        code = 1
-        with StopRequest(self.config.checkpoint.timeout_minutes) as stop:
+        options = self.config.checkpoint
+        with StopRequest(options.timeout_minutes, self.accelerator.device) as stop:
             try:
-                self._loop(stop)
-                check_finite(self.steps_done, self.networks.tensors())
-                code = self._save_last() or (128 + stop.agreed_on if stop.agreed_on else 0)
-            except Diverged as error:
-                self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), kind="error")
-            finally:
-                self.saver.wait()
-                self.tracker.close(code, CLOSE_SECONDS_AFTER_SIGNAL if stop.agreed_on else CLOSE_SECONDS)
+                is_finite = self._train(stop)
+            except BaseException:
+                self._close(1, stop)
+                raise
+            with stop.ending(self.is_main):
+                code = self._save_last() or (128 + stop.agreed_on if stop.agreed_on else 0) if is_finite else 1
+                self._close(code, stop)
             # A process that ends early makes a launcher stop the others, the main process may still be saving.
             self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         return code
+
+    def _train(self, stop: StopRequest) -> bool:
+        """Whether losses and weights are finite, after the last step or the one to stop at."""
+        try:
+            self._loop(stop)
+            check_finite(self.steps_done, self.networks.tensors())
+        except Diverged as error:
+            self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), kind="error")
+            return False
+        return True
+
+    def _close(self, code: int, stop: StopRequest) -> None:
+        self.saver.wait()
+        self.tracker.close(code, CLOSE_SECONDS_AFTER_SIGNAL if stop.agreed_on else CLOSE_SECONDS)
 
     def _loop(self, stop: StopRequest) -> None:
         output = self.config.output
@@ -109,7 +124,7 @@ class Trainer:
 
     def _log(self, meter: Meter, outcome: Outcome) -> None:
         numbers = meter.read(outcome, self.networks)
-        numbers |= self.networks.scaling(self.steps_done) | device.readings()
+        numbers |= self.networks.scaling(self.steps_done) | device.readings(self.accelerator.device)
         numbers["data_wait_ms"] = self.batches.take_wait() / meter.steps_read * 1e3
         self.tracker.log(self.steps_done, self._epoch(), numbers)
 
@@ -167,8 +182,8 @@ class Trainer:
             for network in ("generator", "discriminator"):
                 save_weights(getattr(self.networks, network), self.folder.path / network, metadata)
             self.tracker.weights(self.folder.path / "generator", metadata)
-        except OSError as error:
-            print(f"warning: the final weights were not saved ({error})", file=sys.stderr)
+        except Exception as error:  # whatever it is: dashboards are still to be closed
+            print(f"warning: the final weights were not saved ({reason(error)})", file=sys.stderr)
             return STATE_NOT_SAVED
         self.saver.wait()
         return STATE_NOT_SAVED if self.saver.failure else 0

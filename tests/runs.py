@@ -19,10 +19,12 @@ from gan_dist.metrics_file import read_rows
 from gan_dist.tracking import MEASURED
 from tests.conftest import ROOT
 
+TRAIN = [sys.executable, str(ROOT / "gan_dist" / "train.py")]
+
 
 def start(*args: object, launch: int = 0, max_restarts: int = 0) -> subprocess.Popen[str]:
     """Start train.py, in `launch` processes of a launcher or in one without, and come back at once."""
-    command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), *map(str, args)]
+    command = [*TRAIN, *map(str, args)]
     if launch:
         command = launch_command(launch, "gan_dist/train.py", *args)
         command[2:2] = ["--max_restarts", str(max_restarts), "--monitor_interval", "0.5"]
@@ -84,6 +86,15 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(file: Path) -> None:
+    """Write `file` until its disk is full."""
+    with file.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        for size in (1 << 16, 1):
+            with contextlib.suppress(OSError):
+                while stream.write(bytes(size)):
+                    pass
 
 
 def kill(process: subprocess.Popen[str]) -> None:

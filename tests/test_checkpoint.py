@@ -21,7 +21,7 @@ from gan_dist.config import Checkpoint
 from gan_dist.saver import Saver
 from gan_dist.weights import save_weights
 from tests.conftest import ROOT, train_alone
-from tests.runs import last_step, small_disk, start, wait_until
+from tests.runs import fill, last_step, small_disk, start, wait_until
 
 STATE: dict[str, Any] = {
     "step": 7,
@@ -178,6 +178,18 @@ def test_save_that_still_runs_is_waited_for(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err == "waiting for the last checkpoint to be written\n"
 
 
+def test_save_that_fails_for_any_reason_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saver = Saver(tmp_path, Checkpoint())
+    saver.save(make_tensors(), STATE | {"odd": {1, 2}}, before=lambda: None)  # a set: json refuses it with a TypeError
+    saver.wait()
+    assert saver.failure == "Object of type set is not JSON serializable"
+    assert f"step_00000007 was not saved ({saver.failure}); last good checkpoint: none" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    saver.save(make_tensors(), STATE, before=lambda: None)
+    saver.wait()
+    assert saver.failure is None
+
+
 @pytest.fixture(scope="module")
 def run_60(data_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     args = ["--max-steps", 60, "--checkpoint-every", 10, "--log-every", 10]
@@ -310,16 +322,6 @@ def newest(checkpoints: Path) -> Path:
 
 def room(disk: Path) -> bool:
     return shutil.disk_usage(disk).free > 0
-
-
-def fill(file: Path) -> None:
-    with file.open("wb") as stream:
-        try:
-            while True:
-                stream.write(bytes(1 << 16))
-                stream.flush()
-        except OSError:
-            pass
 
 
 def test_vanished_folder_costs_checkpoints_only(data_args: list[str], tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 import gzip
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gan_dist.data import IMAGES, load_images
+from gan_dist.data import IMAGES, _write_first_possible, load_images
 from gan_dist.errors import UserError
 from tests.conftest import DATA_DIR, train_alone
 
@@ -115,6 +116,15 @@ def test_mnist_5k_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert abs(images.mean() - 33.3184) < 1  # a fair sample of MNIST
     shutil.rmtree(tmp_path / "MNIST-5k")
     assert np.array_equal(load_images("mnist-5k", str(tmp_path)), images)
+
+
+def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    """Two containers may share a folder and the number of a process, as these threads do."""
+    content, file = np.zeros(1 << 22, np.uint8), tmp_path / "images"
+    with ThreadPoolExecutor(4) as pool:
+        sizes = list(pool.map(lambda _: _write_first_possible([file, file], content).stat().st_size, range(100)))
+    assert set(sizes) == {content.nbytes}
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_missing_data_is_one_line_with_both_remedies(tmp_path: Path) -> None:

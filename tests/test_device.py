@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.world_size import train
 from gan_dist.config import parse
+from gan_dist.models import names
 from tests.conftest import DATA_DIR, ROOT, launch, train_alone
 from tests.runs import difference
 
@@ -78,3 +79,29 @@ def test_table_of_speeds_needs_a_gpu() -> None:
     done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr == "error: --processes 1: torch sees 0 GPUs; ./launch.sh says why; or add --cpu\n"
+
+
+def test_machine_whose_accelerator_is_strange(data_args: list[str], tmp_path: Path) -> None:
+    """A CPU run asks nothing of an accelerator that it does not use."""
+    args = [*data_args, "--max-steps", 3, "--run-dir", tmp_path / "run"]
+    launch(1, "tests/programs/strange_accelerator.py", *args, PYTHONPATH=str(ROOT))
+
+
+@pytest.mark.parametrize("hidden", [[], ["pynvml", "amdsmi"]])
+def test_readings_do_not_need_the_driver(hidden: list[str]) -> None:
+    """Of a GPU that is not there, with NVML and without it, as with AMD's GPUs."""
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({hidden})); import torch; from gan_dist.device import readings\n"
+    )
+    code += "print(readings(torch.device('cuda')), readings(torch.device('cpu')).keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "{'peak_memory_gb': 0.0} dict_keys(['peak_memory_gb'])\n", done.stderr
+
+
+def test_step_mixes_no_devices() -> None:
+    """On a device that only has shapes: every tensor of a step is there."""
+    pytest.importorskip("torch", "2.12", reason="older torch has no device of this kind")
+    done = launch(1, "tests/programs/fake_gpu.py", PYTHONPATH=str(ROOT))
+    *steps, told = done.stdout.splitlines()
+    assert steps == [f"{model} {parts} {scaled}" for model in names() for parts in (1, 2) for scaled in (False, True)]
+    assert "found at least two devices" in told  # it would have been told

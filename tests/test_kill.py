@@ -65,6 +65,15 @@ def test_dead_rank_restarts_by_itself(data_args: list[str], tmp_path: Path) -> N
     assert difference(never_hit, folder) == ""
 
 
+@pytest.mark.slow
+def test_four_processes_resume_exactly(data_args: list[str], tmp_path: Path) -> None:
+    """More than two: a sum of two numbers does not depend on their order."""
+    args = [*data_args, "--log-every", 5]
+    whole = train(4, tmp_path / "whole", *args, "--max-steps", 10)
+    train(4, tmp_path / "run", *args, "--max-steps", 5)
+    assert largest_difference(whole, train(4, tmp_path / "run", *args, "--max-steps", 10)) == 0
+
+
 def test_resume_on_another_number_of_processes(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--recipe", "conv", "--batch-size", 4, "--dtype", "float64"]
     half = {n: train(n, tmp_path / str(n), *args, "--max-steps", 3) for n in (1, 2)}

@@ -1,6 +1,7 @@
 """Precision and accumulation: the same step, a loss scaler for each network, gradients sent once."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch.amp import GradScaler
 
-from benchmarks.world_size import largest_difference, losses, train
+from benchmarks.world_size import largest_difference, launch_line, losses, train
 from gan_dist import checkpoint, models
 from gan_dist.metrics_file import read_rows
 from gan_dist.precision import Update
@@ -136,9 +137,14 @@ def test_batchnorm_sees_the_same_part_on_any_number_of_processes(data_args: list
     assert largest_difference(one, two) < 1e-10
 
 
-def test_accumulated_gradients_travel_once(data_args: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["no", "eager"])
+def test_accumulated_gradients_travel_once(backend: str, data_args: list[str], tmp_path: Path) -> None:
+    """Also with networks that accelerate's config has compiled."""
     args = [*data_args, "--run-dir", tmp_path / "run", "--accumulate", "4"]
-    numbers = json.loads(launch(2, "tests/programs/traffic.py", *args).stdout.splitlines()[-1])
+    options = ["--dynamo_backend", backend]
+    command = launch_line("cpu_2", options, "tests/programs/traffic.py", *args)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    numbers = json.loads(done.stdout.splitlines()[-1])
     assert numbers == {
         "D in d update": numbers["D"],
         "G in g update": numbers["G"],

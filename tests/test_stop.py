@@ -1,5 +1,6 @@
 """Signals: whichever process they reach, all save the same step and end soon, with a documented code."""
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -8,12 +9,13 @@ import pytest
 
 from benchmarks.world_size import train
 from gan_dist import checkpoint
-from tests.runs import difference, hang_rank_1, last_step, ranks, start, wait_until
+from tests.conftest import launch
+from tests.runs import TRAIN, difference, hang_rank_1, last_step, ranks, start, start_command, wait_until
 
 ARGS = ["--log-every", 1, "--sample-every", 1000, "--num-samples", 4]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_signal_saves_and_ends(signum: signal.Signals, data_args: list[str], tmp_path: Path) -> None:
     process = start(*data_args, *ARGS, "--run-dir", tmp_path / "run")
     wait_until(lambda: last_step(tmp_path / "run") >= 20, process)
@@ -24,6 +26,25 @@ def test_signal_saves_and_ends(signum: signal.Signals, data_args: list[str], tmp
     assert process.returncode == 128 + signum, words
     step = last_step(tmp_path / "run")
     assert checkpoint.read_state(tmp_path / "run" / "checkpoints" / f"step_{step:08d}")["step"] == step
+
+
+def test_nohup_keeps_a_run_from_sighup(data_args: list[str], tmp_path: Path) -> None:
+    args = [*TRAIN, *data_args, *ARGS, "--max-steps", 100, "--run-dir", tmp_path / "run"]
+    process = start_command(["nohup", *map(str, args)])
+    wait_until(lambda: last_step(tmp_path / "run") >= 20, process)
+    process.send_signal(signal.SIGHUP)
+    words, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, words
+    assert last_step(tmp_path / "run") == 100
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_resumed_run_stops_soon_and_may_take_long_to_close(num_processes: int) -> None:
+    """The first ask after a resume must not divide by all the steps ever done: it waited for 80 steps, 4 s."""
+    words = launch(num_processes, "tests/programs/stopping.py").stdout.splitlines()[-1]
+    steps, seconds = re.fullmatch(r"(\d+) steps, ([\d.]+) s, closed", words).groups()  # type: ignore[union-attr]
+    assert int(steps) <= 20
+    assert float(seconds) < 3
 
 
 def test_signal_to_one_rank_stops_all(data_args: list[str], tmp_path: Path) -> None:
