@@ -8,7 +8,7 @@ from torch.amp import GradScaler
 
 from gan_dist import models
 from gan_dist.config import Config
-from gan_dist.norm import make_global
+from gan_dist.norm import looks_across_batch, make_global, unchanged
 from gan_dist.precision import Update
 from gan_dist.step import AdversarialStep
 
@@ -40,20 +40,20 @@ class Networks:
         self.step = AdversarialStep(prepared_g, prepared_d, self.updates["g"], self.updates["d"], options.accumulate)
 
     def settle(self, real: Tensor, noise: Tensor) -> None:
-        """Let DDP choose the order in which it sums gradients, before the first step and after every start alike.
+        """See how the networks behave, before the first step and after every start alike; they stay as they are.
 
-        It sums in one order until it has seen a backward pass and in another ever after (its buckets are rebuilt), so
-        with 4 or more processes the first step of a resumed run would differ in its last bits from the same step of a
-        run that never stopped. real [N, 1, 28, 28] and noise [N, latent_dim] have the shapes of a step's.
+        real [N, 1, 28, 28] and noise [N, latent_dim] have the shapes of a step's.
         """
-        for prepared, inputs in ((self.step.generator, noise), (self.step.discriminator, torch.cat([real, real]))):
-            if hasattr(prepared, "no_sync"):  # DDP
-                kept = [buffer.clone() for buffer in prepared.buffers()]
-                prepared(inputs).sum().backward()
-                prepared.zero_grad()
-                with torch.no_grad():
-                    for buffer, value in zip(prepared.buffers(), kept, strict=True):
-                        buffer.copy_(value)
+        self.step.apart = looks_across_batch(self.discriminator, torch.cat([real, real]))
+        # DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
+        # rebuilt), so with 4 or more processes the first step of a resumed run would differ in its last bits from the
+        # same step of a run that never stopped.
+        if dist.is_initialized():
+            with unchanged(self.generator), unchanged(self.discriminator):
+                self.step.generator(noise).sum().backward()
+                torch.cat(list(self.step.judge(real, real))).sum().backward()
+            self.step.generator.zero_grad()
+            self.step.discriminator.zero_grad()
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes."""
@@ -101,9 +101,11 @@ class Networks:
 
 
 def make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    optimizer = torch.optim.Adam(network.parameters(), lr, betas, fused=True)
+    """Adam for the parameters that are not frozen."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr, betas, fused=True)
     # The state that Adam would make in its first step, here already, so that a checkpoint can be loaded into it.
-    for p in network.parameters():
+    for p in parameters:
         step = torch.zeros((), dtype=torch.float32, device=p.device)
         optimizer.state[p] = {"step": step, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
     return optimizer
@@ -113,5 +115,6 @@ def _adam_tensors(update: Update) -> dict[str, Tensor]:
     return {
         f"{name}.{key}": tensor
         for name, parameter in update.network.named_parameters()
+        if parameter in update.optimizer.state
         for key, tensor in update.optimizer.state[parameter].items()
     }

@@ -1,5 +1,7 @@
 """BatchNorm over the global batch, on any backend: torch's SyncBatchNorm refuses CPU tensors."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -25,11 +27,11 @@ class _AllReduceSum(torch.autograd.Function):
 class GlobalBatchNorm(_BatchNorm):
     """BatchNorm whose training statistics are those of all processes together.
 
-    Each process must hold the same number of rows. Statistics are kept in float32 or better.
+    Input [N, C, ...], with the same N on each process. Statistics are kept in float32 or better.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any [N, C, ...] will do."""
+        """Every number of dimensions will do."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
@@ -58,19 +60,45 @@ class GlobalBatchNorm(_BatchNorm):
 
 
 def make_global(network: nn.Module) -> None:
-    """Replace every BatchNorm in `network` by a GlobalBatchNorm, in place; state-dict keys stay.
+    """Make every BatchNorm in `network` a GlobalBatchNorm, in place; state-dict keys stay.
 
-    In a single process nothing is replaced: the batch is the global batch, and torch's own is faster.
+    A subclass keeps its own forward, and what that asks of BatchNorm's (`super().forward`) becomes global; one that
+    calls `torch.nn.functional.batch_norm` itself stays as it is. In a single process nothing changes: the batch is the
+    global batch, and torch's own is faster.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return
-    for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, _BatchNorm):
-                setattr(parent, name, _global_copy(child))
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            kind = type(module)
+            is_torchs = kind.__module__ == _BatchNorm.__module__
+            # The classes of a subclass are asked in the order of this tuple, before the _BatchNorm that all share.
+            bases = (GlobalBatchNorm,) if is_torchs else (kind, GlobalBatchNorm)
+            module.__class__ = type(f"Global{kind.__name__}", bases, {})
 
 
-def _global_copy(norm: _BatchNorm) -> GlobalBatchNorm:
-    copy = GlobalBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-    copy.__dict__.update(norm.__dict__)  # the same parameters and buffers, not copies of them
-    return copy
+@contextlib.contextmanager
+def unchanged(network: nn.Module) -> Iterator[None]:
+    """Whatever forwards are made inside, the buffers of `network` and torch's generators are afterwards as before."""
+    kept = [buffer.clone() for buffer in network.buffers()]
+    gpus = {p.device for p in network.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(gpus):
+        yield
+    with torch.no_grad():
+        for buffer, value in zip(network.buffers(), kept, strict=True):
+            buffer.copy_(value)
+
+
+@torch.no_grad()
+def looks_across_batch(network: nn.Module, inputs: Tensor) -> bool:
+    """Whether a row of the output depends on other rows of the inputs [N, ...], as with BatchNorm in training."""
+    if any(isinstance(module, _BatchNorm) for module in network.modules()):  # even if it starts out with zero weights
+        return True
+    others = inputs.clone()
+    others[1:] = torch.linspace(-1, 1, others[1:].numel(), dtype=inputs.dtype).view_as(others[1:])
+    first_rows = []
+    for batch in (inputs, others):
+        with unchanged(network):
+            torch.manual_seed(0)  # the same Dropout both times
+            first_rows.append(network(batch)[0])
+    return not torch.equal(*first_rows)

@@ -1,6 +1,7 @@
 """One adversarial step: D learns from real and fake, then G learns from D."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,20 +25,28 @@ class AdversarialStep:
 
     generator, discriminator: as `Accelerator.prepare` returns them. update_g, update_d: over the modules inside.
     accumulate: parts that a batch is cut into, to hold one at a time in memory; the gradients are the whole batch's.
+    apart: D sees real and generated images in a forward each, as it must if a layer of it looks across the batch.
     """
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, update_g: Update, update_d: Update, accumulate: int = 1
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        update_g: Update,
+        update_d: Update,
+        accumulate: int = 1,
+        apart: bool = False,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
-        self.update_g, self.update_d, self.accumulate = update_g, update_d, accumulate
+        self.update_g, self.update_d, self.accumulate, self.apart = update_g, update_d, accumulate, apart
+        self._weights_d = [p for p in update_d.network.parameters() if p.requires_grad]  # the rest stays frozen
 
     def __call__(self, real: Tensor, noise: Tensor) -> Outcome:
         """real [N, 1, 28, 28] in [-1, 1], noise [N, latent_dim]: this process's rows."""
         raw_discriminator, num = self.update_d.network, self.accumulate
         noises, losses_d, losses_g, logits = noise.chunk(num), [], [], []
 
-        raw_discriminator.requires_grad_(True)
+        self._train_d(True)
         self.update_d.optimizer.zero_grad()
         for i, real_part in enumerate(real.chunk(num)):
             # The one forward of G serves both updates: D sees it detached, G's update goes back through it. Parts of a
@@ -45,15 +54,14 @@ class AdversarialStep:
             with torch.set_grad_enabled(num == 1):
                 fake = self.generator(noises[i])
             with _all_reduce_if(i == num - 1, self.discriminator):
-                # One forward of D on both: two before one backward break DDP's buffers (pytorch#22095).
-                logits_real, logits_fake = self.discriminator(torch.cat([real_part, fake.detach()])).chunk(2)
+                logits_real, logits_fake = self.judge(real_part, fake.detach())
                 losses_d.append(discriminator_loss(logits_real, logits_fake) / num)
                 self.update_d.backward(losses_d[i])
             logits.append((logits_real.detach(), logits_fake.detach()))
         self.update_d.step()
 
         # D frozen and outside of DDP: its weight gradients are neither computed nor all-reduced.
-        raw_discriminator.requires_grad_(False)
+        self._train_d(False)
         self.update_g.optimizer.zero_grad()
         for i in range(num):
             with _all_reduce_if(i == num - 1, self.generator):
@@ -63,6 +71,16 @@ class AdversarialStep:
         self.update_g.step()
         all_real, all_fake = logits[0] if num == 1 else map(torch.cat, zip(*logits, strict=True))
         return Outcome(_sum(losses_d), _sum(losses_g), all_real, all_fake)
+
+    def judge(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
+        """Logits of both, from one forward of D where that is possible: it is the faster way."""
+        if self.apart:
+            return self.discriminator(real), self.discriminator(fake)
+        return self.discriminator(torch.cat([real, fake])).chunk(2)
+
+    def _train_d(self, yes: bool) -> None:
+        for weight in self._weights_d:
+            weight.requires_grad_(yes)
 
 
 def _sum(losses: list[Tensor]) -> Tensor:

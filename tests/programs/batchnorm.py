@@ -5,16 +5,23 @@ import sys
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_dist.norm import GlobalBatchNorm, make_global
 from gan_dist.processes import make_accelerator
 
 
-def compare(dtype: torch.dtype, shape: tuple[int, ...], device: torch.device) -> float:
+class Doubled(nn.BatchNorm2d):
+    """One with a forward of its own."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(input)
+
+
+def compare(make_norm: type[_BatchNorm], dtype: torch.dtype, shape: tuple[int, ...], device: torch.device) -> float:
     """The largest difference of outputs, gradients and running statistics after two batches."""
     torch.manual_seed(0)
     rank, world = dist.get_rank(), dist.get_world_size()
-    make_norm = nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d
     whole = nn.Sequential(make_norm(shape[1])).to(device, dtype)
     shard = nn.Sequential(make_norm(shape[1])).to(device, dtype)
     make_global(shard)
@@ -51,10 +58,10 @@ def compare(dtype: torch.dtype, shape: tuple[int, ...], device: torch.device) ->
 if __name__ == "__main__":
     accelerator = make_accelerator()
     for dtype in (torch.float64, torch.float32):
-        for shape in ((32, 5), (16, 3, 8, 8)):
-            worst = torch.tensor(compare(dtype, shape, accelerator.device), device=accelerator.device)
+        for kind, shape in ((nn.BatchNorm1d, (32, 5)), (nn.BatchNorm2d, (16, 3, 8, 8)), (Doubled, (16, 3, 8, 8))):
+            worst = torch.tensor(compare(kind, dtype, shape, accelerator.device), device=accelerator.device)
             dist.all_reduce(worst, dist.ReduceOp.MAX)
             if accelerator.is_main_process:
-                print(f"{str(dtype).removeprefix('torch.')} {len(shape)}d {worst.item():.3e}")
+                print(f"{str(dtype).removeprefix('torch.')} {kind.__name__} {worst.item():.3e}")
     accelerator.end_training()
     sys.exit(0)
