@@ -26,7 +26,7 @@ def timed(trainer: Trainer, first_step: int, num: int) -> float:
     """Seconds that `num` steps take on the slowest process, until its device is through with them."""
     start = time.perf_counter()
     for step in range(first_step, first_step + num):
-        trainer.networks.step(*trainer.batches(step))
+        trainer.networks.step(trainer.batches(step))
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     taken = torch.tensor([time.perf_counter() - start], device=trainer.accelerator.device)
@@ -36,9 +36,9 @@ def timed(trainer: Trainer, first_step: int, num: int) -> float:
 def measure(trainer: Trainer) -> dict[str, float]:
     """Milliseconds of a step, over about a second, and the most memory held in GB; {} if it is not enough."""
     try:
-        timed(trainer, 0, WARM_UP)
-        num = max(WARM_UP, round(CELL_SECONDS * WARM_UP / timed(trainer, WARM_UP, WARM_UP)))
-        milliseconds = timed(trainer, 2 * WARM_UP, num) / num * 1e3
+        timed(trainer, 1, WARM_UP)
+        num = max(WARM_UP, round(CELL_SECONDS * WARM_UP / timed(trainer, 1 + WARM_UP, WARM_UP)))
+        milliseconds = timed(trainer, 1 + 2 * WARM_UP, num) / num * 1e3
     except torch.OutOfMemoryError:
         return {}
     return {"ms": milliseconds, "peak_memory_gb": device.readings(trainer.accelerator.device)["peak_memory_gb"]}

@@ -25,13 +25,13 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(parse(["--data-dir", options.data_dir, "--run-dir", folder, "--tracker", "none"]))
-        first = trainer.batches(0)
+        first = trainer.batches(1)
         seconds: dict[str, list[float]] = {"with": [], "without": []}
         for block in range(options.blocks):
             for kind, times in seconds.items():
                 start = time.perf_counter()
                 for step in range(block * STEPS, (block + 1) * STEPS):
-                    trainer.networks.step(*(trainer.batches(step) if kind == "with" else first))
+                    trainer.networks.step(trainer.batches(step + 1) if kind == "with" else first)
                 times.append((time.perf_counter() - start) / STEPS)
     with_input, without = (statistics.median(times) * 1e6 for times in seconds.values())
     print(

@@ -25,6 +25,7 @@ from gan_dist.models import linear
 from gan_dist.networks import Networks
 from gan_dist.processes import make_accelerator
 from gan_dist.saver import Saver
+from gan_dist.step import Batch
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,7 +34,7 @@ def pause(name: str, recipe: str, trials: int) -> None:
     """Print the time of a step and the time that a checkpoint takes from training."""
     config = parse(["--recipe", recipe])
     networks = Networks(config, make_accelerator())
-    batch = torch.rand(64, 1, 28, 28), torch.randn(64, 100)
+    batch = Batch(torch.rand(64, 1, 28, 28), torch.randn(64, 100))
     state = {"step": 0, "epoch": 0, "images_seen": 0, "config": {}, "precision": "no", "world_size": 1, "scalers": {}}
     state |= {"versions": {}, "trackers": {}}
     steps, pauses = [], []
@@ -41,7 +42,7 @@ def pause(name: str, recipe: str, trials: int) -> None:
         saver = Saver(Path(folder), Checkpoint())
         for i in range(trials):
             start = time.perf_counter()
-            networks.step(*batch)
+            networks.step(batch)
             middle = time.perf_counter()
             saver.save(networks.tensors(), state | {"step": i}, before=lambda: None)
             pauses.append(time.perf_counter() - middle)

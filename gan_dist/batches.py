@@ -12,9 +12,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_dist.config import Config
 from gan_dist.errors import UserError
 from gan_dist.order import Stream, image_indices, normal, permutation
+from gan_dist.step import Batch
 
 # Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
 # the input of batch 64 costs half of what it costs one step at a time.
@@ -33,26 +33,38 @@ class _Chunk(NamedTuple):
 class Batches:
     """Rows of the global batches that belong to one process.
 
-    images: uint8 [num_images, 28, 28]. Raises UserError if they fill no batch.
+    images: uint8 [num_images, 28, 28]; with `on_device` they lie on the device from the start, and no batch is copied.
+    batch_size: of all processes together; accumulate: parts that a step cuts it into. Raises UserError if the images
+    fill no batch.
     """
 
-    def __init__(self, images: NDArray[np.uint8], config: Config, accelerator: Accelerator) -> None:
-        self.images, self.seed = images, config.run.seed
-        self.batch_size, self.latent_dim = config.run.batch_size, config.model.latent_dim
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        accelerator: Accelerator,
+        *,
+        batch_size: int,
+        latent_dim: int,
+        seed: int,
+        dtype: torch.dtype = torch.float32,
+        accumulate: int = 1,
+        on_device: bool = False,
+    ) -> None:
+        self.images, self.seed = images, seed
+        self.batch_size, self.latent_dim = batch_size, latent_dim
         if self.batch_size > len(images):
             raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
         self.steps_per_epoch = len(images) // self.batch_size
         # With accumulation the parts of all processes together are the rows of a whole part, one after the other, so
         # that a BatchNorm sees the same rows whatever the number of processes.
-        num_parts = config.optimizer.accumulate
-        part_rows, num_rows = self.batch_size // num_parts, self.batch_size // accelerator.num_processes
+        part_rows, num_rows = self.batch_size // accumulate, self.batch_size // accelerator.num_processes
         self.part_rows = part_rows // accelerator.num_processes
-        starts = [part * part_rows + accelerator.process_index * self.part_rows for part in range(num_parts)]
+        starts = [part * part_rows + accelerator.process_index * self.part_rows for part in range(accumulate)]
         self.parts = [range(start, start + self.part_rows) for start in starts]
-        self.device, self.dtype = accelerator.device, getattr(torch, config.run.dtype)
+        self.device, self.dtype = accelerator.device, dtype
 
         self._all_pixels = None
-        if config.data.data_placement == "device":
+        if on_device:
             self._all_pixels = torch.tensor(images, device=self.device)
         self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -63,25 +75,24 @@ class Batches:
         self._chunk: _Chunk | None = None
         self._waited = 0.0
 
-    def blank(self) -> tuple[Tensor, Tensor]:
-        """Zeros of the types and shapes that one forward of the step takes."""
-        place = {"device": self.device, "dtype": self.dtype}
-        real = torch.zeros(self.part_rows, 1, *self.images.shape[1:], **place)
-        return real, torch.zeros(self.part_rows, self.latent_dim, **place)
+    def blank(self) -> Batch:
+        """Zeros in place of one part of a batch."""
+        shapes = (self.part_rows, 1, *self.images.shape[1:]), (self.part_rows, self.latent_dim)
+        return Batch(*(torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes))
 
     def take_wait(self) -> float:
         """Seconds that calls have taken since this was asked last."""
         waited, self._waited = self._waited, 0.0
         return waited
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images [N, 1, 28, 28] in [-1, 1] and noise [N, latent_dim] of step 0, 1, ..."""
-        number, place = divmod(step, self._chunk_steps)
+    def __call__(self, step: int) -> Batch:
+        """The batch of step 1, 2, ..."""
+        number, place = divmod(step - 1, self._chunk_steps)
         if self._chunk is None or self._chunk.number != number:
             start = time.perf_counter()
             self._chunk = self._take(number)
             self._waited += time.perf_counter() - start
-        return self._chunk.real[place], self._chunk.noise[place]
+        return Batch(self._chunk.real[place], self._chunk.noise[place])
 
     def _take(self, number: int) -> _Chunk:
         """A chunk, and a word to the thread that the one after it comes next."""
@@ -95,12 +106,12 @@ class Batches:
         return chunk
 
     def _make(self, number: int) -> _Chunk:
-        steps = range(number * self._chunk_steps, (number + 1) * self._chunk_steps)
+        steps = range(number * self._chunk_steps + 1, (number + 1) * self._chunk_steps + 1)
         num_images = len(self.images)
         indices = np.concatenate(
             [image_indices(self.seed, step, self.batch_size, part, num_images) for step in steps for part in self.parts]
         )
-        first_rows = [step * self.batch_size + part.start for step in steps for part in self.parts]
+        first_rows = [(step - 1) * self.batch_size + part.start for step in steps for part in self.parts]
         noise = normal(self.seed, Stream.NOISE, first_rows, self.part_rows, self.latent_dim).to(self.dtype)
         # Not torch.cuda.stream(None): on a Mac it asks MPS for what MPS does not have.
         with torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext():

@@ -7,17 +7,16 @@ import sys
 
 import torch
 
-from gan_dist.config import Run
 
-
-def set_up(run: Run) -> None:
-    """Tell torch how exact float32 products are, and whether the same input must always give the same bits.
+def set_up(matmul_precision: str, deterministic: bool) -> None:
+    """Tell torch how exact float32 products are (highest, high or medium: torch's words), and whether the same input
+    must always give the same bits.
 
     After Accelerate has made its state: it allows TF32 without a word where its config compiles.
     """
-    torch.set_float32_matmul_precision(run.matmul_precision)
-    torch.backends.cudnn.allow_tf32 = run.matmul_precision != "highest"  # convolutions, where torch's default is TF32
-    if run.deterministic:
+    torch.set_float32_matmul_precision(matmul_precision)
+    torch.backends.cudnn.allow_tf32 = matmul_precision != "highest"  # convolutions, where torch's default is TF32
+    if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product
         torch.use_deterministic_algorithms(True)
         # This finds bugs, at a price, and changes no result.

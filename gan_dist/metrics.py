@@ -9,7 +9,7 @@ from torch.nn.utils import get_total_norm
 
 from gan_dist.checkpoint import Tensors
 from gan_dist.networks import Networks
-from gan_dist.step import Outcome
+from gan_dist.step import StepResult
 
 
 class Diverged(RuntimeError):
@@ -25,22 +25,27 @@ class Meter:
         self.first_step, self.count = first_step, 0
         self.steps_read = 0  # of which the last `read` told
 
-    def update(self, outcome: Outcome) -> None:
+    def update(self, result: StepResult) -> None:
         """Keep the losses of one step, without waiting for the device."""
-        self.losses[self.count] = torch.stack([outcome.loss_d, outcome.loss_g])
+        self.losses[self.count] = torch.stack([result.loss_d, result.loss_g])
         self.count += 1
 
-    def read(self, outcome: Outcome, networks: Networks) -> dict[str, float]:
+    def read(self, result: StepResult, networks: Networks) -> dict[str, float]:
         """Losses, D's mean logits and sign accuracies, and norms of gradients at the last step, over all processes.
 
         Every process must call it. Raises Diverged if any step since the last call had a loss that is not
         finite.
         """
-        real, fake = outcome.logits_real, outcome.logits_fake
+        real, fake = result.logits_real, result.logits_fake
         right_real, right_fake = (real > 0).to(self.losses), (fake < 0).to(self.losses)
         means = [real.mean(), fake.mean(), right_real.mean(), right_fake.mean()]
-        # The gradients that the last updates used are still there.
-        norms = [_gradient_norm(n) for n in (networks.discriminator, networks.generator)]
+        norms = [
+            _gradient_norm(network) if norm is None else norm
+            for network, norm in (
+                (networks.discriminator, result.grad_norm_d),
+                (networks.generator, result.grad_norm_g),
+            )
+        ]
         numbers = torch.cat([self.losses[: self.count].flatten(), torch.stack(means + norms).to(self.losses)])
         *losses, logit_real, logit_fake, accuracy_real, accuracy_fake, norm_d, norm_g = self.accelerator.reduce(
             numbers, "mean"
@@ -65,6 +70,7 @@ class Meter:
 
 
 def _gradient_norm(network: nn.Module) -> Tensor:
+    """Of the gradients that the last update used, which are still there."""
     return get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
 
 

@@ -10,7 +10,7 @@ from gan_dist import models
 from gan_dist.config import Config
 from gan_dist.norm import looks_across_batch, make_global, unchanged
 from gan_dist.precision import Update
-from gan_dist.step import AdversarialStep
+from gan_dist.step import AdversarialStep, Batch
 
 
 class Networks:
@@ -39,18 +39,19 @@ class Networks:
         }
         self.step = AdversarialStep(prepared_g, prepared_d, self.updates["g"], self.updates["d"], options.accumulate)
 
-    def settle(self, real: Tensor, noise: Tensor) -> None:
+    def settle(self, batch: Batch) -> None:
         """See how the networks behave, before the first step and after every start alike; they stay as they are.
 
-        real [N, 1, 28, 28] and noise [N, latent_dim] have the shapes of a step's.
+        `batch` has the shapes of a part of a step's.
         """
+        real = batch.real
         self.step.apart = looks_across_batch(self.discriminator, torch.cat([real, real]))
         # DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
         # rebuilt), so with 4 or more processes the first step of a resumed run would differ in its last bits from the
         # same step of a run that never stopped.
         if dist.is_initialized():
             with unchanged(self.generator), unchanged(self.discriminator):
-                self.step.generator(noise).sum().backward()
+                self.step.generator(batch.noise).sum().backward()
                 torch.cat(list(self.step.judge(real, real))).sum().backward()
             self.step.generator.zero_grad()
             self.step.discriminator.zero_grad()

@@ -39,11 +39,11 @@ def permutation(seed: int, epoch: int, num_images: int) -> NDArray[np.intp]:
 
 
 def image_indices(seed: int, step: int, batch_size: int, rows: range, num_images: int) -> NDArray[np.intp]:
-    """Images of `rows` (a range within the global batch) at `step` -> [len(rows)].
+    """Images of `rows` (a range within the global batch) at step 1, 2, ... -> [len(rows)].
 
     An epoch is num_images // batch_size steps; the images that fill no whole batch are left out of it.
     """
-    epoch, batch = divmod(step, num_images // batch_size)
+    epoch, batch = divmod(step - 1, num_images // batch_size)
     start = batch * batch_size
     return permutation(seed, epoch, num_images)[start + rows.start : start + rows.stop]
 

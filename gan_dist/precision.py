@@ -22,10 +22,12 @@ class Update:
         """Add the gradients of a scalar loss."""
         self.scaler.scale(loss).backward()
 
-    def step(self) -> None:
-        """Change the weights, unless a gradient overflowed, and forget the gradients at the next `zero_grad`."""
+    def step(self) -> Tensor | None:
+        """Change the weights, unless a gradient overflowed -> the norm of the gradient before it was scaled down."""
         self.scaler.unscale_(self.optimizer)
+        norm = None
         if self.max_norm is not None:
-            clip_grad_norm_(self.network.parameters(), self.max_norm)
+            norm = clip_grad_norm_(self.network.parameters(), self.max_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        return norm

@@ -11,13 +11,22 @@ from gan_dist.losses import discriminator_loss, generator_loss
 from gan_dist.precision import Update
 
 
-class Outcome(NamedTuple):
-    """What a step leaves to look at, of this process's rows, on the device, before the updates."""
+class Batch(NamedTuple):
+    """This process's rows of a global batch, on its device."""
+
+    real: Tensor  # images [N, C, H, W] in [-1, 1]
+    noise: Tensor  # [N, latent_dim]
+
+
+class StepResult(NamedTuple):
+    """What a step leaves to look at, of this process's rows, on the device."""
 
     loss_d: Tensor  # scalar
     loss_g: Tensor  # scalar
-    logits_real: Tensor  # [N]
-    logits_fake: Tensor  # [N]
+    logits_real: Tensor  # [N], of D before its update
+    logits_fake: Tensor  # [N], the same
+    grad_norm_d: Tensor | None  # scalar: Euclidean norm of D's gradient before clipping; None without clipping
+    grad_norm_g: Tensor | None
 
 
 class AdversarialStep:
@@ -41,14 +50,13 @@ class AdversarialStep:
         self.update_g, self.update_d, self.accumulate, self.apart = update_g, update_d, accumulate, apart
         self._weights_d = [p for p in update_d.network.parameters() if p.requires_grad]  # the rest stays frozen
 
-    def __call__(self, real: Tensor, noise: Tensor) -> Outcome:
-        """real [N, 1, 28, 28] in [-1, 1], noise [N, latent_dim]: this process's rows."""
+    def __call__(self, batch: Batch) -> StepResult:
         raw_discriminator, num = self.update_d.network, self.accumulate
-        noises, losses_d, losses_g, logits = noise.chunk(num), [], [], []
+        noises, losses_d, losses_g, logits = batch.noise.chunk(num), [], [], []
 
         self._train_d(True)
         self.update_d.optimizer.zero_grad()
-        for i, real_part in enumerate(real.chunk(num)):
+        for i, real_part in enumerate(batch.real.chunk(num)):
             # The one forward of G serves both updates: D sees it detached, G's update goes back through it. Parts of a
             # batch are made again for G's update, so that memory holds the graph of one.
             with torch.set_grad_enabled(num == 1):
@@ -58,7 +66,7 @@ class AdversarialStep:
                 losses_d.append(discriminator_loss(logits_real, logits_fake) / num)
                 self.update_d.backward(losses_d[i])
             logits.append((logits_real.detach(), logits_fake.detach()))
-        self.update_d.step()
+        norm_d = self.update_d.step()
 
         # D frozen and outside of DDP: its weight gradients are neither computed nor all-reduced.
         self._train_d(False)
@@ -68,9 +76,9 @@ class AdversarialStep:
                 fake = fake if num == 1 else self.generator(noises[i])
                 losses_g.append(generator_loss(raw_discriminator(fake)) / num)
                 self.update_g.backward(losses_g[i])
-        self.update_g.step()
+        norm_g = self.update_g.step()
         all_real, all_fake = logits[0] if num == 1 else map(torch.cat, zip(*logits, strict=True))
-        return Outcome(_sum(losses_d), _sum(losses_g), all_real, all_fake)
+        return StepResult(_sum(losses_d), _sum(losses_g), all_real, all_fake, norm_d, norm_g)
 
     def judge(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
         """Logits of both, from one forward of D where that is possible: it is the faster way."""

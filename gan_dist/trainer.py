@@ -2,8 +2,11 @@
 
 import sys
 
+import numpy as np
 import torch
+from accelerate import Accelerator
 from accelerate.utils import broadcast
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_dist import device
@@ -20,7 +23,7 @@ from gan_dist.resume import resume, run_path
 from gan_dist.run_folder import RunFolder
 from gan_dist.samples import Samples, diversity
 from gan_dist.saver import Saver
-from gan_dist.step import Outcome
+from gan_dist.step import StepResult
 from gan_dist.stop import StopRequest
 from gan_dist.tracking import Tracker
 from gan_dist.weights import save_weights
@@ -30,24 +33,38 @@ CLOSE_SECONDS = 60  # for dashboards to take in what is left
 CLOSE_SECONDS_AFTER_SIGNAL = 10  # when the machine may be taken away
 
 
+def make_batches(images: NDArray[np.uint8], config: Config, accelerator: Accelerator) -> Batches:
+    """What a run learns from. Raises UserError if the images fill no batch."""
+    return Batches(
+        images,
+        accelerator,
+        batch_size=config.run.batch_size,
+        latent_dim=config.model.latent_dim,
+        seed=config.run.seed,
+        dtype=getattr(torch, config.run.dtype),
+        accumulate=config.optimizer.accumulate,
+        on_device=config.data.data_placement == "device",
+    )
+
+
 class Trainer:
     """Everything that one run needs; `run` trains. What cannot be run ends all processes with exit code 2."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.accelerator = make_accelerator(config.run.mixed_precision, config.checkpoint.timeout_minutes)
-        device.set_up(config.run)
+        device.set_up(config.run.matmul_precision, config.run.deterministic)
         self.is_main = self.accelerator.is_main_process
         images = run_first(
             self.accelerator,
             self.accelerator.is_local_main_process,
             lambda: load_images(config.data.dataset, config.data.data_dir),
         )
-        self.batches = run_first(self.accelerator, self.is_main, lambda: Batches(images, config, self.accelerator))
+        self.batches = run_first(self.accelerator, self.is_main, lambda: make_batches(images, config, self.accelerator))
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
         self.networks = Networks(config, self.accelerator)
-        self.networks.settle(*self.batches.blank())
+        self.networks.settle(self.batches.blank())
         self.samples = Samples(self.networks.generator, config, self.batches)
         self.folder = RunFolder(run_path(config, self.accelerator))
         self.saver = Saver(self.folder.checkpoints, config.checkpoint)
@@ -107,30 +124,30 @@ class Trainer:
             self.tracker.picture(0, "real", "real", self._real_images())
             self._draw()
         for step in range(self.steps_done + 1, self.total_steps + 1):
-            outcome = self.networks.step(*self.batches(step - 1))
-            meter.update(outcome)
+            result = self.networks.step(self.batches(step))
+            meter.update(result)
             self.steps_done = step
             is_last = step == self.total_steps
             if step % output.log_every == 0 or is_last:
-                self._log(meter, outcome)
+                self._log(meter, result)
             if step % output.sample_every == 0 or is_last:
-                self._sample(outcome)
+                self._sample(result)
             if self.is_main and self.saver.is_due(step):
                 self._save_checkpoint()
             if stop.agreed(step):
                 if meter.count:
-                    meter.read(outcome, self.networks)  # raises if a loss since the last row was not finite
+                    meter.read(result, self.networks)  # raises if a loss since the last row was not finite
                 return
 
-    def _log(self, meter: Meter, outcome: Outcome) -> None:
-        numbers = meter.read(outcome, self.networks)
+    def _log(self, meter: Meter, result: StepResult) -> None:
+        numbers = meter.read(result, self.networks)
         numbers |= self.networks.scaling(self.steps_done) | device.readings(self.accelerator.device)
         numbers["data_wait_ms"] = self.batches.take_wait() / meter.steps_read * 1e3
         self.tracker.log(self.steps_done, self._epoch(), numbers)
 
-    def _sample(self, outcome: Outcome) -> None:
+    def _sample(self, result: StepResult) -> None:
         """Show samples and logits; all processes give their part of the logits."""
-        logits = self.accelerator.gather(torch.stack([outcome.logits_real, outcome.logits_fake], dim=1))
+        logits = self.accelerator.gather(torch.stack([result.logits_real, result.logits_fake], dim=1))
         if self.is_main:
             fake = self._draw()
             spread = diversity(fake, self._real_images())

@@ -13,7 +13,7 @@ from gan_dist.losses import discriminator_loss, generator_loss
 from gan_dist.networks import make_adam
 from gan_dist.norm import looks_across_batch
 from gan_dist.precision import Update
-from gan_dist.step import AdversarialStep
+from gan_dist.step import AdversarialStep, Batch
 
 
 class MinibatchDeviation(nn.Module):
@@ -62,7 +62,7 @@ def train(discriminator: nn.Module, freeze: list[nn.Parameter], plain: bool) -> 
     for _ in range(3):
         real, noise = torch.rand(4, 1, 28, 28).double() * 2 - 1, torch.randn(4, 8).double()
         if not plain:
-            step(real, noise)
+            step(Batch(real, noise))
             continue
         fake = networks[0](noise)
         update_d.optimizer.zero_grad()

@@ -11,7 +11,7 @@ from gan_dist.order import Stream, image_indices, normal, permutation
 def test_an_epoch_has_every_image_once() -> None:
     num_images, batch_size = 1000, 64
     steps = num_images // batch_size
-    seen = np.concatenate([image_indices(7, steps + i, batch_size, range(64), num_images) for i in range(steps)])
+    seen = np.concatenate([image_indices(7, steps + i + 1, batch_size, range(64), num_images) for i in range(steps)])
     assert len(np.unique(seen)) == steps * batch_size
     assert sorted(permutation(7, 1, num_images)) == list(range(num_images))
 
@@ -23,8 +23,8 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 
 
 def test_processes_share_a_batch_without_overlap() -> None:
-    whole = image_indices(0, 20, 64, range(64), 1000)
-    parts = [image_indices(0, 20, 64, range(16 * rank, 16 * rank + 16), 1000) for rank in range(4)]
+    whole = image_indices(0, 21, 64, range(64), 1000)
+    parts = [image_indices(0, 21, 64, range(16 * rank, 16 * rank + 16), 1000) for rank in range(4)]
     assert np.array_equal(np.concatenate(parts), whole)
 
 

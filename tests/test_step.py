@@ -8,7 +8,7 @@ from torch.amp import GradScaler
 from gan_dist import models
 from gan_dist.losses import discriminator_loss, generator_loss
 from gan_dist.precision import Update
-from gan_dist.step import AdversarialStep
+from gan_dist.step import AdversarialStep, Batch
 
 MODELS = models.names()
 
@@ -53,7 +53,7 @@ def test_step_is_the_textbooks(model: str) -> None:
     bce = nn.BCELoss()
     for _ in range(3):
         real, noise = torch.rand(4, 1, 28, 28).double() * 2 - 1, torch.randn(4, 8).double()
-        step(real, noise)
+        step(Batch(real, noise))
         fake = generator_2(noise)
         ones, zeros = torch.ones(4).double(), torch.zeros(4).double()
         loss_d = bce(discriminator_2(real).sigmoid(), ones) + bce(discriminator_2(fake.detach()).sigmoid(), zeros)
@@ -85,7 +85,7 @@ def test_update_of_g_leaves_d_alone(model: str) -> None:
 
     step.update_d.optimizer.register_step_post_hook(remember)
     for _ in range(2):
-        step(torch.zeros(4, 1, 28, 28).double(), torch.randn(4, 8).double())
+        step(Batch(torch.zeros(4, 1, 28, 28).double(), torch.randn(4, 8).double()))
     assert forwards == ["G", "D", "D"] * 2
     for parameter, grad in zip(discriminator.parameters(), after_d, strict=True):
         assert grad is not None

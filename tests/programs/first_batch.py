@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_dist.batches import Batches
 from gan_dist.config import parse
 from gan_dist.data import load_images
 from gan_dist.order import image_indices
 from gan_dist.processes import make_accelerator
+from gan_dist.trainer import make_batches
 
 if __name__ == "__main__":
     config = parse(sys.argv[2:])
     accelerator = make_accelerator()
-    batches = Batches(load_images(config.data.dataset, config.data.data_dir), config, accelerator)
-    real, noise = batches(0)
+    batches = make_batches(load_images(config.data.dataset, config.data.data_dir), config, accelerator)
+    real, noise = batches(1)
     indices = np.concatenate(
-        [image_indices(config.run.seed, 0, config.run.batch_size, part, len(batches.images)) for part in batches.parts]
+        [image_indices(config.run.seed, 1, config.run.batch_size, part, len(batches.images)) for part in batches.parts]
     )
     name = f"{accelerator.num_processes}_{accelerator.process_index}.npz"
     np.savez(Path(sys.argv[1], name), indices=indices, real=real.numpy(), noise=noise.numpy())

@@ -14,12 +14,12 @@ if __name__ == "__main__":
     for step in range(20):
         if step == 5:  # libraries are loaded and memory is there
             torch.cuda.set_sync_debug_mode("error")
-        outcome = trainer.networks.step(*trainer.batches(step))
-        meter.update(outcome)
+        result = trainer.networks.step(trainer.batches(step + 1))
+        meter.update(result)
     try:
         torch.ones((), device=trainer.accelerator.device).item()
     except RuntimeError:
         print("it would have been told")
     torch.cuda.set_sync_debug_mode("default")
-    meter.read(outcome, trainer.networks)
+    meter.read(result, trainer.networks)
     trainer.accelerator.end_training()

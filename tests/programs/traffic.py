@@ -30,7 +30,7 @@ def main() -> None:
     trainer.networks.updates["g"].optimizer.register_step_post_hook(lambda *_: phase.__setitem__(0, "d"))
     steps = 3
     for step in range(steps):
-        trainer.networks.step(*trainer.batches(step))
+        trainer.networks.step(trainer.batches(step + 1))
     numbers = {name: num / steps for name, num in sent.items()}
     numbers |= {
         "G": sum(p.numel() for p in trainer.networks.generator.parameters()),
