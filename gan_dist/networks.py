@@ -75,6 +75,10 @@ class Networks:
             if update.scaler.is_enabled():
                 update.scaler.load_state_dict(states[name])
 
+    def rates(self) -> dict[str, float]:
+        """Both learning rates."""
+        return {f"lr_{name}": update.optimizer.param_groups[0]["lr"] for name, update in self.updates.items()}
+
     def scaling(self, steps_done: int) -> dict[str, float]:
         """Both loss scales, and how many steps each network has skipped; {} without fp16. Waits for the device."""
         numbers: dict[str, float] = {}

@@ -28,13 +28,14 @@ def save_curves(metrics: Path, file: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = read_rows(metrics)
-    steps = [row["step"] for row in rows]
     figure = Figure(figsize=(8, 6), layout="constrained")
     FigureCanvasAgg(figure)
     losses, accuracies = figure.subplots(2, sharex=True)
     for axes, names in ((losses, ("loss_d", "loss_g")), (accuracies, ("accuracy_real", "accuracy_fake"))):
         for name in names:
-            axes.plot(steps, [row[name] for row in rows], label=name.replace("_", " "), linewidth=1)
+            known = [row for row in rows if name in row]
+            steps, values = ([row[key] for row in known] for key in ("step", name))
+            axes.plot(steps, values, label=name.replace("_", " "), linewidth=1)
         axes.legend()
         axes.grid(alpha=0.3)
     losses.set_ylabel("loss")

@@ -17,33 +17,9 @@ from gan_dist.config import Config
 from gan_dist.dashboards import Histogram, Picture, RunInfo, Value, make
 from gan_dist.guard import Guard
 from gan_dist.metrics_file import MetricsFile, read_rows
+from gan_dist.names import dashboard_name
 from gan_dist.pictures import save_curves, save_grid
 from gan_dist.run_folder import writing
-
-# {column of metrics.jsonl: name in dashboards}
-NAMES = {
-    "step": "train/step",
-    "epoch": "train/epoch",
-    "images_seen": "train/images_seen",
-    "images_per_second": "train/images_per_second",
-    "data_wait_ms": "train/data_wait_ms",
-    "loss_d": "D/loss",
-    "loss_g": "G/loss",
-    "logit_real": "D/logit_real",
-    "logit_fake": "D/logit_fake",
-    "accuracy_real": "D/accuracy_real",
-    "accuracy_fake": "D/accuracy_fake",
-    "loss_scale_d": "D/loss_scale",
-    "loss_scale_g": "G/loss_scale",
-    "skipped_d": "D/skipped_steps",
-    "skipped_g": "G/skipped_steps",
-    "grad_norm_d": "D/grad_norm",
-    "grad_norm_g": "G/grad_norm",
-    "peak_memory_gb": "system/peak_memory_gb",
-    "gpu_utilization": "system/gpu_utilization",
-}
-# They differ between two runs of one configuration.
-MEASURED = ("images_per_second", "data_wait_ms", "peak_memory_gb", "gpu_utilization")
 
 
 class Tracker:
@@ -69,7 +45,7 @@ class Tracker:
         )
         if self.config.output.trackers == ["none"]:
             return
-        history = [(row["step"], self._dashboard_row(row)) for row in read_rows(self.folder / "metrics.jsonl")]
+        history = [(row["step"], _in_dashboards(row)) for row in read_rows(self.folder / "metrics.jsonl")]
         for name in self.config.output.trackers:
             guard = Guard(make(name, RunInfo(self.folder.absolute(), run_id, described)))
             guard.begin(step, history)
@@ -99,7 +75,7 @@ class Tracker:
         row["images_per_second"] = round(speed, 1)
         with self._tolerate("metrics.jsonl"):
             self._metrics.append(row)
-        self._send(step, self._dashboard_row(row))
+        self._send(step, _in_dashboards(row))
         losses = {name: f"{numbers[name]:.3f}" for name in ("loss_d", "loss_g")}
         if self._bar.disable:
             shown = " ".join(f"{name} {value}" for name, value in losses.items())
@@ -110,10 +86,6 @@ class Tracker:
             self._bar.update(step - self._log_step)
         self._log_time, self._log_step = now, step
         self.alert(self._watch.row(step, numbers["accuracy_real"], numbers["accuracy_fake"]))
-
-    def _dashboard_row(self, row: dict[str, Any]) -> dict[str, Value]:
-        rates = {"D/lr": self.config.optimizer.lr_d, "G/lr": self.config.optimizer.lr_g}
-        return {NAMES[name]: value for name, value in row.items()} | rates
 
     def _send(self, step: int, values: dict[str, Value]) -> None:
         for guard in self.guards:
@@ -166,3 +138,7 @@ class Tracker:
             guard.finish(exit_code, max(1.0, deadline - time.monotonic()))
         results = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints")
         print(" ".join(str(self.folder / name) for name in results if (self.folder / name).exists()))
+
+
+def _in_dashboards(row: dict[str, Any]) -> dict[str, Value]:
+    return {dashboard_name(column): value for column, value in row.items()}

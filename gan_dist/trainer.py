@@ -140,8 +140,8 @@ class Trainer:
                 return
 
     def _log(self, meter: Meter, result: StepResult) -> None:
-        numbers = meter.read(result, self.networks)
-        numbers |= self.networks.scaling(self.steps_done) | device.readings(self.accelerator.device)
+        numbers = meter.read(result, self.networks) | self.networks.rates() | self.networks.scaling(self.steps_done)
+        numbers |= device.readings(self.accelerator.device)
         numbers["data_wait_ms"] = self.batches.take_wait() / meter.steps_read * 1e3
         self.tracker.log(self.steps_done, self._epoch(), numbers)
 

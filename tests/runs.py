@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from benchmarks.world_size import launch_command
 from gan_dist.metrics_file import read_rows
-from gan_dist.tracking import MEASURED
+from gan_dist.names import MEASURED
 from tests.conftest import ROOT
 
 TRAIN = [sys.executable, str(ROOT / "gan_dist" / "train.py")]

@@ -1,5 +1,6 @@
 """The README's example of a network in one file trains, and its option table is complete."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 from gan_dist.config import parse
+from gan_dist.metrics_file import read_rows
+from gan_dist.names import METRICS, dashboard_name
+from gan_dist.pictures import save_curves
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -27,3 +31,20 @@ def test_network_in_one_file(data_args: list[str], tmp_path: Path) -> None:
 def test_table_has_every_option() -> None:
     for option in parse([]).to_dict():
         assert f"`--{option}" in README
+
+
+def test_docs_have_every_metric(run_200: Path) -> None:
+    text = (ROOT / "docs" / "tracking.md").read_text()
+    for metric in METRICS:
+        assert f"| `{metric.column}` | `{metric.name}` | {metric.meaning} |\n" in text
+    for row in read_rows(run_200 / "metrics.jsonl"):
+        assert row.keys() <= {metric.column for metric in METRICS}
+
+
+def test_row_of_any_columns_is_drawn_and_shown(tmp_path: Path) -> None:
+    """A run of another version, or with a metric that no table knows."""
+    rows = [{"step": 1, "loss_d": 1.0}, {"step": 2, "wit": 3}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    save_curves(tmp_path / "metrics.jsonl", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert (dashboard_name("loss_d"), dashboard_name("wit")) == ("D/loss", "wit")
