@@ -1,6 +1,7 @@
 """What a person did that the program cannot use, told in one line."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -20,7 +21,14 @@ def exit_code(program: Callable[[], int]) -> int:
     Of the processes that meet the same error only rank 0 speaks.
     """
     try:
-        return program()
+        try:
+            return program()
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()  # here, and not at exit where nobody catches what comes of it
+    except BrokenPipeError:  # `--help | head`: who reads has what they wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
+        return 128 + signal.SIGPIPE
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
             tell(error)

@@ -34,6 +34,7 @@ def test_run_folder(run_200: Path) -> None:
     }
     assert files - checkpoint == {
         ".id",
+        ".job",
         ".lock",
         "config.yaml",
         "curves.png",
