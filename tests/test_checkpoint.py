@@ -20,9 +20,10 @@ from gan_dist import checkpoint, models
 from gan_dist.checkpoint import CheckpointError, Tensors
 from gan_dist.checkpoints import make_newest, newest_first
 from gan_dist.config import Checkpoint
+from gan_dist.errors import UserError
 from gan_dist.metrics_file import read_rows
 from gan_dist.saver import Saver
-from gan_dist.weights import save_weights
+from gan_dist.weights import load_generator, save_weights
 from tests.conftest import ROOT, train_alone
 from tests.runs import last_step, ranks, small_disk, start, wait_until
 
@@ -266,19 +267,18 @@ def test_resume_never_and_from_a_checkpoint(run: Path, run_60: Path, data_args: 
     )
 
 
-@pytest.mark.parametrize("with_run_dir", [False, True])
-def test_resume_from_nothing_makes_nothing(with_run_dir: bool, run: Path, data_args: list[str], tmp_path: Path) -> None:
+def test_resume_from_nothing_makes_nothing(run: Path, data_args: list[str], tmp_path: Path) -> None:
     """Neither a word nor an empty folder nor a damaged checkpoint; and the error names no option that was not given."""
     (tmp_path / "empty").mkdir()
     damaged = tmp_path / "damaged"
     shutil.copytree(run / "checkpoints" / "step_00000050", damaged)
     (damaged / "optimizer_g.safetensors").write_bytes(b"")
     before = sorted(tmp_path.rglob("*"))
-    where = ["--run-dir", tmp_path / "new"] if with_run_dir else []
-    for asked, words in (
-        ("Auto", "neither a checkpoint nor a run; take auto, never, RUN/checkpoints/step_N, or RUN"),
-        (tmp_path / "empty", "neither a checkpoint nor a run"),
-        (damaged, "optimizer_g.safetensors has 0 bytes" if with_run_dir else "lies in no run; name .* with --run-dir"),
+    for asked, where, words in (
+        ("Auto", ["--run-dir", tmp_path / "new"], "neither a checkpoint nor a run; take auto, never, RUN/checkp"),
+        (tmp_path / "empty", [], "neither a checkpoint nor a run"),
+        (damaged, ["--run-dir", tmp_path / "new"], "optimizer_g.safetensors has 0 bytes"),
+        (damaged, [], "lies in no run; name .* with --run-dir"),
     ):
         done = train_alone(*data_args, "--resume", asked, *where)
         assert done.returncode == 2
@@ -338,16 +338,59 @@ def test_run_is_resumed_by_its_name(run: Path, data_args: list[str], tmp_path: P
     assert newest(tmp_path / "branch" / "checkpoints").name == "step_00000062"
 
 
+def test_unfinished_run_and_its_checkpoints_draw(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    final = load_generator(run).state_dict()
+    same = load_generator(run / "checkpoints" / "step_00000060").state_dict()
+    assert final.keys() == same.keys()
+    assert all(torch.equal(final[name], same[name]) for name in final)
+    assert capsys.readouterr() == ("", "")
+    shutil.rmtree(run / "generator")
+    (run / "checkpoints" / "step_00000060" / "generator.safetensors").write_bytes(b"")
+    generator = load_generator(run)
+    assert not any(torch.equal(final[name], tensor) for name, tensor in generator.state_dict().items())
+    words = capsys.readouterr().err
+    assert f"{run}/checkpoints/step_00000060 is skipped: generator.safetensors has 0 bytes" in words
+    assert f"{run} has no final weights yet; this is from {run}/checkpoints/step_00000050\n" in words
+    for damaged in run.glob("checkpoints/*/generator.safetensors"):
+        damaged.unlink()
+    with pytest.raises(UserError, match=r"no checkpoint in .* is sound"):
+        load_generator(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ""),
+        ({"latent-dim": 50}, "other tensors than expected: layers.0.weight|has .* bytes"),
+        ({"latent-dim": "x"}, "cannot be loaded"),
+        ({"model": ["linear"]}, "is no file in gan_dist/models"),
+        ({"dtype": "int64"}, "cannot be loaded"),
+    ],
+)
+def test_float64_checkpoint_is_a_float32_generator(options: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    """And one whose options do not fit its tensors is refused."""
+    tensors = {"generator": dict(models.load("linear").Generator().double().state_dict())}
+    config = {"model": "linear", "latent-dim": 100, "dtype": "float64"} | options
+    checkpoint.write(tmp_path / "step_00000007", tensors, STATE | {"config": config})
+    if expected:
+        with pytest.raises(UserError, match=expected):
+            load_generator(tmp_path / "step_00000007")
+    else:
+        generator = load_generator(tmp_path / "step_00000007")
+        assert generator(torch.zeros(1, 100)).dtype == torch.float32
+        assert not generator.training
+
+
 def test_restarted_job_does_not_go_back_again(run: Path, data_args: list[str]) -> None:
     """The launcher repeats the command; what the first try has done since is not thrown away."""
-    args = [*data_args, "--resume", run / "checkpoints" / "step_00000040", "--max-steps", 3000, "--log-every", 1]
-    process = start(*args, "--checkpoint-every", 20, launch=2, max_restarts=1)
-    wait_until(lambda: last_step(run) in range(100, 2000) and not (run / "checkpoints/step_00000040").exists(), process)
+    args = [*data_args, "--resume", run / "checkpoints" / "step_00000040", "--max-steps", 600, "--log-every", 1]
+    process = start(*args, "--checkpoint-every", 10, launch=2, max_restarts=1)
+    wait_until(lambda: last_step(run) in range(80, 500) and not (run / "checkpoints/step_00000040").exists(), process)
     ranks(process)[1].kill()
     words, _ = process.communicate(timeout=120)
     assert process.returncode == 0, words
     first, second = (int(step) for step in re.findall(r"going on from .*/step_(\d+)", words))
-    assert (first, second >= 100) == (40, True)
+    assert (first, second >= 70) == (40, True)
     assert words.count("set aside") == 1
 
 
