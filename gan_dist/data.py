@@ -182,7 +182,7 @@ def _write_first_possible(places: list[Path], content: NDArray[np.uint8]) -> Pat
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-    folders = " nor ".join(str(file.parent) for file in places)
+    folders = " or ".join(str(file.parent) for file in places)
     raise UserError(f"--data-dir: cannot write to {folders} ({reason}); name another")
 
 

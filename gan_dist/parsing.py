@@ -149,6 +149,8 @@ def _unbox(message: str) -> str:
     lines = [line.strip("│ ") for line in message.splitlines()]
     rules = [i for i, line in enumerate(lines) if line and (line[0] in "╭╰" or not line.strip("─-"))]
     words = " ".join(lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines).rstrip(". ")
+    if of_numbers := re.match(r"Error parsing (\S+): Could not parse arguments \[(.*)\] into tuple", words):
+        return f"{of_numbers[1]} {of_numbers[2]}: must be numbers"
     missing = re.fullmatch(r"Missing value for argument '(\S+)'\. Expected (\d+) values", words)
     if missing:
         option, count = missing.groups()

@@ -70,10 +70,12 @@ class RunFolder:
             self._replace("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def _recorded(self) -> dict[str, Any]:
+        record = str(self.path / "config.yaml")
         try:
-            return read_recipe(str(self.path / "config.yaml"), Config()).to_dict()
+            return read_recipe(record, Config()).to_dict()
         except UserError as error:
-            raise UserError(f"run folder {self.path}: its config.yaml is damaged ({error})") from None
+            flaw = str(error).removeprefix(f"--recipe {record}: ")
+            raise UserError(f"run folder {self.path}: its config.yaml cannot be used: {flaw}") from None
 
     def _take_lock(self) -> None:
         # The system drops a lock of this kind when its process ends, even if killed.

@@ -36,6 +36,7 @@ from tests.conftest import ROOT, train_alone
         ("--clip-grad-norm x", "--clip-grad-norm x: must be a number$"),
         ("--seed 1e30", r"--seed 1e30: must be less than 2\*\*63"),
         ("--betas 0.5", "--betas: needs 2 values"),
+        ("--betas 0.5 x", "--betas '0.5', 'x': must be numbers"),
         ("--batch-size 63 --accumulate 2", "1 process with --accumulate 2 cannot share it evenly; take 62 or 64"),
     ],
 )

@@ -143,6 +143,19 @@ def test_resumed_run_is_one_run(
     assert run.exit_code == 0
 
 
+def test_going_back_is_another_run(server: WandbServer, data_args: list[str], tmp_path: Path) -> None:
+    """In one run steps only grow: rows of steps that it has are not taken again."""
+    folder = tmp_path / "run"
+    args = [*data_args[:-1], "wandb", "--log-every", 10, "--checkpoint-every", 10, "--num-samples", 4]
+    train(1, folder, *args, "--max-steps", 60)
+    done = train_alone(*args, "--resume", folder / "checkpoints" / "step_00000040", "--max-steps", 45)
+    assert done.returncode == 0, done.stderr
+    assert [steps(run.history()) for run in server.runs.values()] == [
+        [10, 20, 30, 40, 50, 60],
+        [10, 20, 30, 40, 45],
+    ]
+
+
 @pytest.mark.parametrize("checkpoint_every", [50, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_offline_segments_share_no_step(checkpoint_every: int, data_args: list[str], tmp_path: Path) -> None:
     """Whether the run goes on from a checkpoint or, killed before its first one, from the start."""
