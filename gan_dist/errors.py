@@ -1,7 +1,6 @@
 """What a person did that the program cannot use, told in one line."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 
@@ -28,7 +27,7 @@ def exit_code(program: Callable[[], int]) -> int:
                 sys.stdout.flush()  # here, and not at exit where nobody catches what comes of it
     except BrokenPipeError:  # `--help | head`: who reads has what they wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
-        return 128 + signal.SIGPIPE
+        return 0
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
             tell(error)
