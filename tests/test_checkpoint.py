@@ -381,6 +381,7 @@ def test_float64_checkpoint_is_a_float32_generator(options: dict[str, Any], expe
         assert not generator.training
 
 
+@pytest.mark.slow
 def test_restarted_job_does_not_go_back_again(run: Path, data_args: list[str]) -> None:
     """The launcher repeats the command; what the first try has done since is not thrown away."""
     args = [*data_args, "--resume", run / "checkpoints" / "step_00000040", "--max-steps", 600, "--log-every", 1]

@@ -143,6 +143,7 @@ def test_resumed_run_is_one_run(
     assert run.exit_code == 0
 
 
+@pytest.mark.slow
 def test_going_back_is_another_run(server: WandbServer, data_args: list[str], tmp_path: Path) -> None:
     """In one run steps only grow: rows of steps that it has are not taken again."""
     folder = tmp_path / "run"
