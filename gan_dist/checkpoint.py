@@ -84,6 +84,21 @@ def clean(folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
+def copy(source: Path, folder: Path) -> None:
+    """Copy a verified checkpoint as a whole or not at all; one of that name is replaced. Raises OSError."""
+    new = folder.with_name(f".new_{folder.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        shutil.copytree(source, new)
+        for path in (*new.iterdir(), new):
+            _sync(path)
+        remove(folder)
+        os.replace(new, folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
 def read_state(folder: Path) -> dict[str, Any]:
     """The content of state.json, with every field checked for its type. Raises CheckpointError."""
     try:
@@ -120,26 +135,37 @@ def verify(folder: Path, state: Mapping[str, Any], expected: Tensors) -> None:
     if state["files"].keys() != {f"{name}.safetensors" for name in expected}:
         raise CheckpointError(f"state.json names the files {sorted(state['files'])}")
     for name, group in expected.items():
-        path = folder / f"{name}.safetensors"
-        recorded = state["files"][path.name]
-        try:
-            limit = sum(t.nbytes + MAX_HEADER for t in group.values()) + MAX_HEADER
-            size = _regular(path, limit).stat().st_size
-            if size != recorded["size"]:
-                raise CheckpointError(f"{path.name} has {size} bytes, not {recorded['size']}")
-            if _sha256(path) != recorded["sha256"]:
-                raise CheckpointError(f"{path.name} does not have the SHA-256 that state.json says")
-            with safe_open(path, "pt") as file:
-                slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  # not a dict
-                found = {key: (s.get_dtype(), tuple(s.get_shape())) for key, s in slices.items()}
-        except OSError as error:
-            raise CheckpointError(f"{path.name} cannot be read ({error.strerror})") from None
-        except SafetensorError as error:
-            raise CheckpointError(f"{path.name} is no safetensors file ({error})") from None
-        wanted = {key: (TYPES[t.dtype], tuple(t.shape)) for key, t in group.items()}
-        if found != wanted:
-            wrong = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
-            raise CheckpointError(f"{path.name} has other tensors than this run: {', '.join(wrong[:3])}")
+        verify_file(folder / f"{name}.safetensors", state["files"][f"{name}.safetensors"], group)
+
+
+def verify_file(path: Path, recorded: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
+    """The same for one file, of which state.json has `recorded` size and SHA-256. Raises CheckpointError."""
+    try:
+        limit = sum(t.nbytes + MAX_HEADER for t in expected.values()) + MAX_HEADER
+        size = _regular(path, limit).stat().st_size
+        if size != recorded["size"]:
+            raise CheckpointError(f"{path.name} has {size} bytes, not {recorded['size']}")
+        if _sha256(path) != recorded.get("sha256"):
+            raise CheckpointError(f"{path.name} does not have the SHA-256 that state.json says")
+        verify_tensors(path, expected)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read ({error.strerror})") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{path.name} is no safetensors file ({error})") from None
+
+
+def verify_tensors(path: Path, expected: Mapping[str, Tensor]) -> None:
+    """Compare names, types and shapes in a safetensors file with `expected`.
+
+    Raises CheckpointError, OSError, SafetensorError.
+    """
+    with safe_open(path, "pt") as file:
+        slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  # not a dict
+        found = {key: (s.get_dtype(), tuple(s.get_shape())) for key, s in slices.items()}
+    wanted = {key: (TYPES[t.dtype], tuple(t.shape)) for key, t in expected.items()}
+    if found != wanted:
+        wrong = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+        raise CheckpointError(f"{path.name} has other tensors than expected: {', '.join(wrong[:3])}")
 
 
 @torch.no_grad()

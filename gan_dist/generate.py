@@ -1,23 +1,37 @@
 """Pictures from saved weights: `python -m gan_dist.generate RUN --num 64 --seed 0 --out digits.png`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from gan_dist.errors import UserError, exit_code
+from gan_dist.parsing import read_whole
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see --help")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="gan_dist.generate", description="Draw images from a trained generator.")
-    parser.add_argument("weights", help="run folder, or a folder with model.safetensors")
-    parser.add_argument("--num", type=int, default=64, help="images in the picture [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the noise [%(default)s]")
-    parser.add_argument("--out", type=Path, default="digits.png", help="the PNG to write [%(default)s]")
+    parser = Parser(prog="gan_dist.generate", description="Draw images from a trained generator.")
+    parser.add_argument("weights", help="run folder, checkpoint, or a folder with model.safetensors")
+    parser.add_argument("--num", default="64", help="images in the picture [%(default)s]")
+    parser.add_argument("--seed", default="0", help="seed of the noise [%(default)s]")
+    parser.add_argument("--out", default="digits.png", help="the PNG to write [%(default)s]")
     options = parser.parse_args()
-    if options.num < 1:
-        raise UserError(f"--num {options.num}: must be at least 1")
-    if not 0 <= options.seed < 2**63:
-        raise UserError(f"--seed {options.seed}: must be from 0 to 2**63 - 1")
+    num, seed = read_whole("--num", options.num), read_whole("--seed", options.seed)
+    if num < 1:
+        raise UserError(f"--num {num}: must be at least 1")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must be from 0 to 2**63 - 1")
+    out = Path(os.path.expanduser(options.out))
+    if not out.parent.is_dir():
+        raise UserError(f"--out {options.out}: there is no folder {out.parent}; make it, or name another")
 
     import torch  # here, so that --help and errors do not wait for it
 
@@ -26,14 +40,14 @@ def main() -> int:
     from gan_dist.weights import load_generator
 
     generator = load_generator(options.weights)
-    (noise,) = normal(options.seed, Stream.SAMPLE, [0], options.num, generator.latent_dim).float()  # type: ignore[arg-type]
+    (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
     with torch.no_grad():
         images = generator(noise)
     try:
-        save_grid(images, options.out)
+        save_grid(images, out)
     except (OSError, ValueError) as error:
         raise UserError(f"--out {options.out}: cannot be written ({error}); name a .png file") from None
-    print(options.out)
+    print(out)
     return 0
 
 

@@ -21,12 +21,14 @@ class Meter:
 
     def __init__(self, accelerator: Accelerator, log_every: int, first_step: int, dtype: torch.dtype) -> None:
         self.accelerator = accelerator
-        self.losses = torch.zeros(log_every, 2, device=accelerator.device, dtype=dtype)
+        self.losses = torch.zeros(min(log_every, 1000), 2, device=accelerator.device, dtype=dtype)
         self.first_step, self.count = first_step, 0
         self.steps_read = 0  # of which the last `read` told
 
     def update(self, result: StepResult) -> None:
         """Keep the losses of one step, without waiting for the device."""
+        if self.count == len(self.losses):  # an interval may be longer than the run, and than memory
+            self.losses = torch.cat([self.losses, torch.zeros_like(self.losses)])
         self.losses[self.count] = torch.stack([result.loss_d, result.loss_g])
         self.count += 1
 

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gan_dist import checkpoint
-from gan_dist.config import FREE_OPTIONS, Config, parse
+from gan_dist.checkpoints import make_new
+from gan_dist.config import FREE_OPTIONS, Config
 from gan_dist.errors import UserError
 from gan_dist.metrics_file import read_rows
+from gan_dist.parsing import read_recipe
+from gan_dist.processes import start_time
 
 
 class RunFolder:
@@ -25,27 +28,34 @@ class RunFolder:
         self._lock: TextIO | None = None
 
     def enter(self, config: Config) -> None:
-        """Make the folder, or go on in one that holds a run of the same mathematics. Raises UserError."""
+        """Make the folder, or enter one that holds a run of the same mathematics. Raises UserError."""
         with writing(self.path):
-            is_new = not self.path.exists() or not any(not file.name.startswith(".") for file in self.path.iterdir())
-            if not is_new and config.checkpoint.resume == "never":
-                raise UserError(f"--run-dir {self.path}: is not empty; name another, or drop --resume never")
-            if not is_new and not (self.path / "config.yaml").is_file():
-                raise UserError(f"--run-dir {self.path}: is not empty and holds no run; name another folder")
+            if (self.path / "config.yaml").is_file():
+                if config.checkpoint.resume == "never" and not began_here(self.path):
+                    raise UserError(f"--resume never: {self.path} holds a run; name another folder with --run-dir")
+                check_same_mathematics(self._recorded(), config)
+                self._take_lock()
+                checkpoint.clean(self.checkpoints)
+                return
+            # A run that was killed while it began may have left a checkpoint to begin from.
+            if self.path.exists() and {file.name for file in self.path.glob("[!.]*")} - {"checkpoints"}:
+                raise UserError(f"run folder {self.path}: is not empty and holds no run; name another with --run-dir")
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
-            if not is_new:
-                check_same_mathematics(parse(["--recipe", str(self.path / "config.yaml")]).to_dict(), config)
-                checkpoint.clean(self.checkpoints)
+
+    def begin(self, config: Config) -> None:
+        """Record the options and the job, and make room for pictures and checkpoints. Raises UserError."""
+        with writing(self.path):
+            self._replace("config.yaml", config.to_yaml())
             (self.path / "img").mkdir(exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            self._replace("config.yaml", config.to_yaml())
+            self._replace(".job", _job())
 
-    def take_id(self, recorded: object) -> str:
+    def take_id(self, recorded: object, anew: bool = False) -> str:
         """The id of this run in dashboards: the folder's own, or that of a checkpoint in it, or a new one."""
         file = self.path / ".id"
         with writing(self.path):
-            known = file.read_text() if file.exists() else recorded
+            known = None if anew else file.read_text() if file.exists() else recorded
             run_id = known if isinstance(known, str) and re.fullmatch("[0-9a-f]{8}", known) else secrets.token_hex(4)
             self._replace(".id", run_id)
         return run_id
@@ -56,8 +66,16 @@ class RunFolder:
             try:
                 rows = [row for row in read_rows(self.path / "metrics.jsonl") if row["step"] <= step]
             except (ValueError, KeyError, TypeError):
-                raise UserError(f"--run-dir {self.path}: its metrics.jsonl is damaged; delete that file") from None
+                raise UserError(f"run folder {self.path}: its metrics.jsonl is damaged; delete that file") from None
             self._replace("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+    def _recorded(self) -> dict[str, Any]:
+        record = str(self.path / "config.yaml")
+        try:
+            return read_recipe(record, Config()).to_dict()
+        except UserError as error:
+            flaw = str(error).removeprefix(f"--recipe {record}: ")
+            raise UserError(f"run folder {self.path}: its config.yaml cannot be used: {flaw}") from None
 
     def _take_lock(self) -> None:
         # The system drops a lock of this kind when its process ends, even if killed.
@@ -66,7 +84,9 @@ class RunFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise UserError(f"--run-dir {self.path}: {lock.read().strip()} trains in it; name another") from None
+            raise UserError(
+                f"run folder {self.path}: {lock.read().strip()} trains in it; name another with --run-dir"
+            ) from None
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         lock.flush()
@@ -78,13 +98,35 @@ class RunFolder:
         os.replace(new, self.path / name)
 
 
+def new_folder(name: str) -> Path:
+    """A folder of its own in runs/ for a job; after a restart by its launcher the same again. Raises UserError."""
+    for folder in Path("runs").glob("*"):
+        if folder.name.startswith(name) and began_here(folder):
+            return folder
+    with writing(Path("runs")):
+        return make_new(Path("runs", name))
+
+
+def began_here(folder: Path) -> bool:
+    """Whether this job has begun in a run folder, before its launcher restarted its processes."""
+    file = folder / ".job"
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0" and file.is_file() and file.read_text() == _job()
+
+
+def _job() -> str:
+    """What tells the processes of one launcher from all others, and stays when it restarts them."""
+    return f"started at {start_time()} by process {os.getppid()} on {socket.gethostname()}"
+
+
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turn an OSError inside into a UserError about the run folder."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"--run-dir {folder}: cannot be written ({error.strerror}); name another") from None
+        raise UserError(
+            f"run folder {folder}: cannot be written ({error.strerror}); name another with --run-dir"
+        ) from None
 
 
 def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:

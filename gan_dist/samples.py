@@ -35,11 +35,18 @@ class Samples:
         """
         start, end = self.noise(16).view(2, 8, 1, -1)
         part = torch.linspace(0, 1, INTERPOLATION_STEPS, dtype=start.dtype).view(1, -1, 1)
-        angle = torch.acos(torch.cosine_similarity(start, end, dim=-1)).unsqueeze(-1)
-        between = (torch.sin((1 - part) * angle) * start + torch.sin(part * angle) * end) / torch.sin(angle)
+        angle = torch.acos(torch.cosine_similarity(start, end, dim=-1).clamp(-1, 1)).unsqueeze(-1)
+        on_circle = (torch.sin((1 - part) * angle) * start + torch.sin(part * angle) * end) / torch.sin(angle)
+        # Where both lie on one line through zero, as all do with one dimension, no circle leads from one to the other.
+        between = torch.where(torch.sin(angle) > 1e-6, on_circle, torch.lerp(start, end, part))
         return self.draw(between.flatten(0, 1))
 
 
-def diversity(fake: Tensor, real: Tensor) -> float:
-    """The mean standard deviation of a pixel over generated images, as a part of that over real ones."""
+def diversity(fake: Tensor, real: Tensor) -> float | None:
+    """The mean standard deviation of a pixel over generated images, as a part of that over real ones.
+
+    None for a single image.
+    """
+    if len(fake) == 1:
+        return None
     return float(fake.float().std(dim=0).mean().cpu() / real.float().std(dim=0).mean().cpu())

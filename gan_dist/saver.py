@@ -10,6 +10,7 @@ from typing import Any
 
 from gan_dist import checkpoint
 from gan_dist.checkpoint import Tensors
+from gan_dist.checkpoints import newest_first
 from gan_dist.config import Checkpoint
 from gan_dist.errors import reason
 from gan_dist.metrics import check_finite
@@ -68,8 +69,3 @@ class Saver:
             last = self._last_good or next(iter(newest_first(self.folder)), "none")
             words = f"{target.name} was not saved ({self.failure}); last good checkpoint: {last}"
             print(f"warning: {words}", file=sys.stderr)
-
-
-def newest_first(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, whether they are sound or not."""
-    return sorted(folder.glob("step_" + "[0-9]" * 8), reverse=True)

@@ -100,10 +100,12 @@ class Tracker:
                 caption = f"{kind}, step {step:,}, {step * self.config.run.batch_size:,} images seen"
                 self._send(step, {f"samples/{kind}": Picture(path.absolute(), caption)})
 
-    def samples(self, step: int, diversity: float, logits: dict[str, Tensor]) -> None:
+    def samples(self, step: int, diversity: float | None, logits: dict[str, Tensor]) -> None:
         """Show how much the samples differ, and the distributions of D's logits [N] over the global batch."""
         if self.is_main:
             histograms = {f"D/logits_{name}": Histogram(x.float().cpu().numpy()) for name, x in logits.items()}
+            if diversity is None:
+                return self._send(step, {**histograms})
             self._send(step, {"samples/diversity": diversity, **histograms})
             self.alert(self._watch.samples(step, diversity))
 

@@ -81,6 +81,8 @@ class Trainer:
             described = describe(self.config, self.accelerator, self.networks)
             self.tracker.open(self.steps_done, self.run_id, described)
             print(summary(described), flush=True)
+            if self.steps_done >= self.total_steps:
+                print(f"nothing left to do: {self.steps_done} steps are done, {self.total_steps} were asked for")
             if left_out := len(self.batches.images) % self.config.run.batch_size:
                 print(f"each epoch leaves out {left_out} images, which fill no batch", flush=True)
 

@@ -1,5 +1,6 @@
 """Checkpoints: refused if anything is wrong with them, kept, cleaned, and free of pickle."""
 
+import contextlib
 import json
 import os
 import random
@@ -17,11 +18,14 @@ from safetensors.torch import load_file
 from benchmarks.world_size import largest_difference, train
 from gan_dist import checkpoint, models
 from gan_dist.checkpoint import CheckpointError, Tensors
+from gan_dist.checkpoints import make_newest, newest_first
 from gan_dist.config import Checkpoint
+from gan_dist.errors import UserError
+from gan_dist.metrics_file import read_rows
 from gan_dist.saver import Saver
-from gan_dist.weights import save_weights
+from gan_dist.weights import load_generator, save_weights
 from tests.conftest import ROOT, train_alone
-from tests.runs import fill, last_step, small_disk, start, wait_until
+from tests.runs import fill, last_step, ranks, small_disk, start, wait_until
 
 STATE: dict[str, Any] = {
     "step": 7,
@@ -230,7 +234,9 @@ def test_no_sound_checkpoint_is_an_error(run: Path, data_args: list[str]) -> Non
     before = sorted(run.rglob("*"))
     done = train_alone(*data_args, "--run-dir", run, "--max-steps", 70)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: --resume auto: no checkpoint in {run}/checkpoints is sound")
+    assert done.stderr.splitlines()[-1].startswith(
+        f"error: run folder {run}: no checkpoint in {run}/checkpoints is sound"
+    )
     assert sorted(run.rglob("*")) == before
 
 
@@ -264,9 +270,141 @@ def test_resume_never_and_from_a_checkpoint(run: Path, run_60: Path, data_args: 
     )
     assert done.returncode == 0, done.stderr
     assert largest_difference(branch, run_60) == 0
-    done = train_alone(*data_args, "--resume", tmp_path / "gone", "--run-dir", tmp_path / "new")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "state.json cannot be read (No such file or directory)" in done.stderr
+    # A branch that is killed before its first own checkpoint has the one that it began from.
+    assert not torch.equal(
+        *(
+            load_file(folder / "generator.safetensors")["layers.0.weight"]
+            for folder in (branch / "checkpoints" / "step_00000040", branch / "checkpoints" / "step_00000060")
+        )
+    )
+
+
+def test_resume_from_nothing_makes_nothing(run: Path, data_args: list[str], tmp_path: Path) -> None:
+    """Neither a word nor an empty folder nor a damaged checkpoint; and the error names no option that was not given."""
+    (tmp_path / "empty").mkdir()
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run / "checkpoints" / "step_00000050", damaged)
+    (damaged / "optimizer_g.safetensors").write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    for asked, where, words in (
+        ("Auto", ["--run-dir", tmp_path / "new"], "neither a checkpoint nor a run; take auto, never, RUN/checkp"),
+        (tmp_path / "empty", [], "neither a checkpoint nor a run"),
+        (damaged, ["--run-dir", tmp_path / "new"], "optimizer_g.safetensors has 0 bytes"),
+        (damaged, [], "lies in no run; name .* with --run-dir"),
+    ):
+        done = train_alone(*data_args, "--resume", asked, *where)
+        assert done.returncode == 2
+        assert re.fullmatch(f"error: --resume {asked}: .*{words}.*\n", done.stderr), done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_going_back_is_a_decision(run: Path, data_args: list[str]) -> None:
+    """Later checkpoints are kept and not resumed, and dashboards, where steps only grow, get another run."""
+    checkpoints, old_id = run / "checkpoints", (run / ".id").read_text()
+    args = [*data_args, "--log-every", 1, "--checkpoint-every", 10]
+    done = train_alone(*args, "--resume", checkpoints / "step_00000040", "--max-steps", 45)
+    assert done.returncode == 0, done.stderr
+    (aside,) = checkpoints.glob("set_aside_*")
+    assert f"later than step_00000040 and set aside in {aside}: step_00000050, step_00000060\n" in done.stderr
+    assert sorted(file.name for file in aside.iterdir()) == ["step_00000050", "step_00000060"]
+    assert last_step(run) == 45
+    assert (run / ".id").read_text() != old_id
+    done = train_alone(*args, "--run-dir", run, "--max-steps", 47)
+    assert f"going on from {checkpoints}/step_00000045" in done.stderr
+    assert [row["step"] for row in read_rows(run / "metrics.jsonl")] == [10, 20, 30, 40, *range(41, 48)]
+    # And back to what was set aside: it is this run's again.
+    done = train_alone(*args, "--resume", aside / "step_00000060", "--max-steps", 61)
+    assert done.returncode == 0, done.stderr
+    assert (checkpoints / "step_00000061").exists()
+    assert len(list(checkpoints.glob("set_aside_*"))) == 1
+
+
+def test_going_back_killed_at_any_rename(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest is the old one or the one that was asked for, never one between."""
+    for renames in range(3):
+        copy = Path(shutil.copytree(run / "checkpoints", run / f"copy{renames}"))
+        real, left = os.replace, iter(range(renames))
+
+        def replace(a: Path, b: Path) -> None:
+            if next(left, None) is None:  # noqa: B023
+                raise KeyboardInterrupt
+            real(a, b)  # noqa: B023
+
+        monkeypatch.setattr(os, "replace", replace)
+        with contextlib.suppress(KeyboardInterrupt):
+            make_newest(copy, copy / "step_00000040", 40)
+        monkeypatch.undo()
+        assert newest_first(copy)[0].name == ("step_00000040" if renames == 2 else "step_00000060")
+
+
+def test_run_is_resumed_by_its_name(run: Path, data_args: list[str], tmp_path: Path) -> None:
+    """--resume RUN goes on from its newest checkpoint, in it or in another folder; what is done is said to be done."""
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("tracker: none", "tracker: comet"))
+    done = train_alone(*data_args, "--resume", run, "--max-steps", 62)
+    assert done.returncode == 0, done.stderr
+    assert f"going on from {run}/checkpoints/step_00000060" in done.stderr
+    assert not list(run.glob("checkpoints/set_aside_*"))
+    done = train_alone(*data_args, "--resume", run, "--max-steps", 30, "--run-dir", tmp_path / "branch")
+    assert done.returncode == 0, done.stderr
+    assert "nothing left to do: 62 steps are done, 30 were asked for\n" in done.stdout
+    assert newest(tmp_path / "branch" / "checkpoints").name == "step_00000062"
+
+
+def test_unfinished_run_and_its_checkpoints_draw(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    final = load_generator(run).state_dict()
+    same = load_generator(run / "checkpoints" / "step_00000060").state_dict()
+    assert final.keys() == same.keys()
+    assert all(torch.equal(final[name], same[name]) for name in final)
+    assert capsys.readouterr() == ("", "")
+    shutil.rmtree(run / "generator")
+    (run / "checkpoints" / "step_00000060" / "generator.safetensors").write_bytes(b"")
+    generator = load_generator(run)
+    assert not any(torch.equal(final[name], tensor) for name, tensor in generator.state_dict().items())
+    words = capsys.readouterr().err
+    assert f"{run}/checkpoints/step_00000060 is skipped: generator.safetensors has 0 bytes" in words
+    assert f"{run} has no final weights yet; this is from {run}/checkpoints/step_00000050\n" in words
+    for damaged in run.glob("checkpoints/*/generator.safetensors"):
+        damaged.unlink()
+    with pytest.raises(UserError, match=r"no checkpoint in .* is sound"):
+        load_generator(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ""),
+        ({"latent-dim": 50}, "other tensors than expected: layers.0.weight|has .* bytes"),
+        ({"latent-dim": "x"}, "cannot be loaded"),
+        ({"model": ["linear"]}, "is no file in gan_dist/models"),
+        ({"dtype": "int64"}, "cannot be loaded"),
+    ],
+)
+def test_float64_checkpoint_is_a_float32_generator(options: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    """And one whose options do not fit its tensors is refused."""
+    tensors = {"generator": dict(models.load("linear").Generator().double().state_dict())}
+    config = {"model": "linear", "latent-dim": 100, "dtype": "float64"} | options
+    checkpoint.write(tmp_path / "step_00000007", tensors, STATE | {"config": config})
+    if expected:
+        with pytest.raises(UserError, match=expected):
+            load_generator(tmp_path / "step_00000007")
+    else:
+        generator = load_generator(tmp_path / "step_00000007")
+        assert generator(torch.zeros(1, 100)).dtype == torch.float32
+        assert not generator.training
+
+
+@pytest.mark.slow
+def test_restarted_job_does_not_go_back_again(run: Path, data_args: list[str]) -> None:
+    """The launcher repeats the command; what the first try has done since is not thrown away."""
+    args = [*data_args, "--resume", run / "checkpoints" / "step_00000040", "--max-steps", 600, "--log-every", 1]
+    process = start(*args, "--checkpoint-every", 10, launch=2, max_restarts=1)
+    wait_until(lambda: last_step(run) in range(80, 500) and not (run / "checkpoints/step_00000040").exists(), process)
+    ranks(process)[1].kill()
+    words, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, words
+    first, second = (int(step) for step in re.findall(r"going on from .*/step_(\d+)", words))
+    assert (first, second >= 70) == (40, True)
+    assert words.count("set aside") == 1
 
 
 def test_one_run_folder_one_job(data_args: list[str], tmp_path: Path) -> None:

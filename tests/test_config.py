@@ -18,7 +18,7 @@ from tests.conftest import ROOT, train_alone
     [
         ("--lrg 3", r"unknown option --lrg; did you mean --lr-g\?"),
         ("--lr-g x", "--lr-g"),
-        ("--lr-g", "--lr-g"),
+        ("--lr-g", "--lr-g: needs a value"),
         ("--lr-g nan", "--lr-g nan: must be greater than 0"),
         ("--lr-d -1", "--lr-d -1.0: must be greater than 0"),
         ("--epochs 0", "--epochs 0: must be greater than 0"),
@@ -28,8 +28,15 @@ from tests.conftest import ROOT, train_alone
         ("--dataset cifar", "--dataset.*'mnist-5k'"),
         ("--model transformer", "--model transformer: .* conv, linear"),
         ("--recipe big", "--recipe big: .* conv, linear"),
-        ("--recipe gone.yaml", "--recipe gone.yaml: cannot be read"),
-        ("surplus", "surplus"),
+        ("--recipe gone.yaml", "--recipe gone.yaml: no such file"),
+        ("surplus", "'surplus' belongs to no option"),
+        ("--epochs 0.5", "--epochs 0.5: must be a whole number; --max-steps"),
+        ("--max-steps many", "--max-steps many: must be a whole number$"),
+        ("--clip-grad-norm x", "--clip-grad-norm x: must be a number$"),
+        ("--seed 1e30", r"--seed 1e30: must be less than 2\*\*63"),
+        ("--betas 0.5", "--betas: needs 2 values"),
+        ("--betas 0.5 x", "--betas '0.5', 'x': must be numbers"),
+        ("--batch-size 63 --accumulate 2", "1 process with --accumulate 2 cannot share it evenly; take 62 or 64"),
     ],
 )
 def test_bad_value_is_one_line(args: str, expected: str, tmp_path: Path) -> None:
@@ -57,6 +64,31 @@ def test_bad_recipe_names_the_file(text: str, expected: str, tmp_path: Path) -> 
     assert re.fullmatch(f"error: --recipe {recipe}: .*{expected}.*\n", done.stderr), done.stderr
 
 
+def test_errors_are_one_line_where_stdout_is_ascii() -> None:
+    done = train_alone("--dataset", "cifar", PYTHONIOENCODING="ascii")
+    expected = "invalid choice 'cifar' for argument '--dataset'. Expected one of ('mnist', "
+    assert done.stderr.startswith(f"error: {expected}"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "--- " not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1"])
+def test_number_of_processes_that_is_none(value: str) -> None:
+    done = train_alone(WORLD_SIZE=value)
+    assert done.returncode == 2
+    assert re.fullmatch(f"error: WORLD_SIZE={value}: .* unset it\n", done.stderr), done.stderr
+
+
+def test_reader_that_leaves_is_no_error() -> None:
+    command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    assert process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+
+
 def test_batch_that_processes_cannot_share() -> None:
     done = train_alone("--batch-size", 64, WORLD_SIZE="6")
     assert done.returncode == 2
@@ -69,6 +101,26 @@ def test_command_line_beats_recipe_beats_default(tmp_path: Path) -> None:
     config = parse(["--recipe", str(recipe), "--batch-size", "16"])
     assert (config.optimizer.lr_g, config.run.batch_size, config.optimizer.lr_d) == (5e-4, 16, 2e-4)
     assert config.run.recipe == "mine"
+
+
+def test_words_of_yaml_are_taken_as_written(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("mixed-precision: no\ntracker: no\ndeterministic: yes\nmax-steps: 2e3\nbetas: [0.1, 0.2]\n")
+    config = parse(["--recipe", str(recipe), "--epochs", "1e2", "--checkpoint_every=1e1"])
+    assert (config.run.mixed_precision, config.output.trackers) == ("no", ["none"])
+    assert (config.run.deterministic, config.optimizer.betas) == (True, (0.1, 0.2))
+    assert (config.run.max_steps, config.run.epochs, config.checkpoint.checkpoint_every) == (2000, 100, 10)
+    recipe.write_text("deterministic: false\ntracker: off\nmax-steps: ~\nrun-dir: on\n")
+    config = parse(["--recipe", str(recipe), "--max-steps", "None"])
+    assert (config.run.deterministic, config.output.trackers, config.run.run_dir) == (False, ["none"], "on")
+
+
+def test_home_is_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("data-dir: ~/data")
+    config = parse(["--recipe", "~/mine.yaml", "--run-dir=~/run", "--resume", "~/run"])
+    assert config.data.data_dir == f"{tmp_path}/data"
+    assert config.run.run_dir == config.checkpoint.resume == f"{tmp_path}/run"
 
 
 @pytest.mark.parametrize("recipe", [file.stem for file in (ROOT / "gan_dist" / "recipes").glob("*.yaml")])

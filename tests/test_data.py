@@ -3,6 +3,9 @@
 import gzip
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from gan_dist.data import IMAGES, _write_first_possible, load_images
 from gan_dist.errors import UserError
-from tests.conftest import DATA_DIR, train_alone
+from tests.conftest import DATA_DIR, ROOT, train_alone
 
 NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
@@ -135,7 +138,23 @@ def test_missing_data_is_one_line_with_both_remedies(tmp_path: Path) -> None:
     assert line.startswith("error: --dataset kmnist: ")
     assert "--data-dir" in line
     assert "--dataset mnist-5k" in line
-    assert not (tmp_path / "run").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+def test_user_without_a_home(tmp_path: Path) -> None:
+    """A container that is started with a number for a user."""
+    setpriv = ["setpriv", "--reuid=54321", sys.executable, "-m"]
+    if subprocess.run([*setpriv, "this"], capture_output=True).returncode:
+        pytest.skip("another user cannot run this Python")
+    command = [*setpriv, "gan_dist.data", "--dataset", "mnist-5k", "--data-dir"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are for nobody else
+        os.chmod(folder, 0o777)
+        for data_dir, code, words in ((f"{folder}/data", 0, "5,000 images"), ("/proc/data", 2, "error: --data-dir: ")):
+            done = subprocess.run([*command, data_dir], cwd=ROOT, env=environment, capture_output=True, text=True)
+            assert (done.returncode, (done.stdout + done.stderr).count("\n")) == (code, 1), done.stderr
+            assert words in done.stdout + done.stderr
 
 
 def test_damaged_data_is_never_trained_on(images: np.ndarray, tmp_path: Path) -> None:

@@ -85,6 +85,6 @@ def test_an_error_of_one_process_ends_all(data_args: list[str], tmp_path: Path) 
     with pytest.raises(AssertionError) as failed:
         launch(2, "gan_dist/train.py", *data_args, "--run-dir", tmp_path / "run")
     words = str(failed.value)
-    assert words.count("error: --run-dir") == 1
+    assert words.count("error: run folder") == 1
     assert "exitcode  : 2" in words
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["mine.txt"]

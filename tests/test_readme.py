@@ -22,6 +22,12 @@ def test_network_in_one_file(data_args: list[str], tmp_path: Path) -> None:
     (tmp_path / "gan_dist" / "models" / "shallow.py").write_text(code)
     command = [sys.executable, tmp_path / "gan_dist" / "train.py", "--model", "shallow", "--max-steps", 3, *data_args]
     subprocess.run([str(word) for word in command], check=True, cwd=tmp_path)
+    for one_row in (["--batch-size", "1"], ["--batch-size", "4", "--accumulate", "4"]):  # BatchNorm has no use for it
+        done = subprocess.run(
+            [str(word) for word in [*command, *one_row]], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert done.stderr.startswith(f"error: {' '.join(one_row)}: BatchNorm in --model shallow needs 2 rows or more")
     (run,) = (tmp_path / "runs").glob("linear-*")
     load = "import sys, gan_dist; print(type(gan_dist.load_generator(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", load, str(run)], cwd=tmp_path, capture_output=True, text=True)

@@ -1,16 +1,20 @@
 """What a run leaves behind: folder, numbers, pictures, weights; how it ends early."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import gan_dist
 from gan_dist import models
@@ -18,6 +22,7 @@ from gan_dist.config import parse
 from gan_dist.errors import UserError
 from gan_dist.metrics_file import read_rows
 from gan_dist.order import Stream, normal
+from gan_dist.run_folder import RunFolder, new_folder
 from tests.conftest import ROOT, train_alone
 from tests.runs import last_step, start, wait_until
 
@@ -34,6 +39,7 @@ def test_run_folder(run_200: Path) -> None:
     }
     assert files - checkpoint == {
         ".id",
+        ".job",
         ".lock",
         "config.yaml",
         "curves.png",
@@ -85,7 +91,8 @@ def test_pictures_show_something(run_200: Path) -> None:
 def test_last_picture_is_what_the_weights_draw(run_200: Path, tmp_path: Path) -> None:
     picture = tmp_path / "digits.png"
     command = [sys.executable, "-m", "gan_dist.generate", run_200, "--num", "10", "--out", picture]
-    subprocess.run([str(word) for word in command], check=True, cwd=ROOT)
+    done = subprocess.run([str(word) for word in command], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{picture}\n", "")
     assert picture.read_bytes() == (run_200 / "img" / "fake_00000200.png").read_bytes()
 
 
@@ -93,7 +100,10 @@ def test_generate_tells_what_is_wrong(tmp_path: Path) -> None:
     for args, words in (
         ([str(tmp_path)], "no generator there"),
         (["x", "--num", "0"], "--num 0: must be at least 1"),
+        (["x", "--num", "1.5"], "--num 1.5: must be a whole number"),
         (["x", "--seed", "-1"], "--seed -1: must be"),
+        (["x", "--out", f"{tmp_path}/gone/x.png"], f"--out {tmp_path}/gone/x.png: there is no folder {tmp_path}/gone"),
+        (["x", "--sed", "1e1", "y"], "y; see --help"),
     ):
         command = [sys.executable, "-m", "gan_dist.generate", *args]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -129,6 +139,111 @@ def test_strange_weights_are_refused(run_200: Path, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_bytes((run_200 / "generator" / "config.json").read_bytes())
         with pytest.raises(UserError, match=str(tmp_path)):
             gan_dist.load_generator(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("forge", "expected"),
+    [
+        (lambda t: {name: x for name, x in t.items() if name != "layers.0.bias"}, "Missing key.*layers.0.bias"),
+        (lambda t: t | {"more": torch.zeros(1)}, "Unexpected key.*more"),
+        (lambda t: {name.replace("layers.4", "layers.6"): x for name, x in t.items()}, "Missing key.*layers.4"),
+        (lambda t: t | {"layers.0.bias": t["layers.0.bias"] * float("nan")}, "layers.0.bias is not finite"),
+        (
+            lambda t: t | {"layers.0.bias": torch.full((256,), 1e300, dtype=torch.float64)},
+            "layers.0.bias is not finite",
+        ),
+        (lambda t: t | {"layers.0.bias": torch.zeros(255)}, "size mismatch for layers.0.bias"),
+        (lambda t: t | {"layers.0.bias": torch.zeros(256).half()}, "layers.0.bias in F16"),
+        (lambda t: t | {"layers.0.bias": torch.zeros(256).long()}, "layers.0.bias in I64"),
+    ],
+)
+def test_weights_are_these_and_no_others(forge: Any, expected: str, run_200: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copytree(run_200 / "generator", tmp_path / "generator")) / "model.safetensors"
+    save_file(forge(load_file(file)), file, {"model": "linear"})
+    with pytest.raises(UserError, match=expected) as raised:
+        gan_dist.load_generator(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[1]", b'{"latent', b"\xff", b'{"latent_dim": -1}', b'{"hidden": "x"}']
+)
+def test_damaged_config_of_a_network(content: bytes | None, run_200: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copytree(run_200 / "generator", tmp_path / "generator")) / "config.json"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=f"{tmp_path}: generator cannot be loaded") as raised:
+        gan_dist.load_generator(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_one_sample_of_one_number_and_one_row(data_args: list[str], tmp_path: Path) -> None:
+    """What is undefined is left out: a diversity of one image, a great circle in one dimension. And an interval may be
+    longer than memory.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tmp_path / "run"
+    args = ["--num-samples", 1, "--latent-dim", 1, "--batch-size", 2, "--max-steps", 1100, "--log-every", 10**10]
+    done = train_alone(*data_args[:-1], "tensorboard", *args, "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    (row,) = read_rows(run / "metrics.jsonl")
+    assert row["step"] == 1100
+    tags = EventAccumulator(str(run / "tensorboard")).Reload().Tags()
+    assert "D/loss" in tags["scalars"]
+    assert "samples/diversity" not in tags["scalars"]
+    assert "D/logits_real" in tags["histograms"]
+    ways = np.asarray(Image.open(run / "img" / "interpolation.png")).reshape(8, 30, 8, 30).max((1, 3))
+    assert ways.min() > 0  # none is black
+
+
+def test_two_runs_of_one_second_have_two_names(data_args: list[str], tmp_path: Path) -> None:
+    """Here another job has taken the name of every second; it is empty still."""
+    now = time.time()
+    taken = {time.strftime("linear-%Y%m%d-%H%M%S", time.localtime(now + second)) for second in range(100)}
+    for name in taken:
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), *data_args, "--max-steps", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=99)
+    assert done.returncode == 0, done.stderr
+    (name,) = {folder.name for folder in (tmp_path / "runs").iterdir()} - taken
+    assert name.removesuffix("-2") in taken
+    assert (tmp_path / "runs" / name / "generator").exists()
+
+
+def test_restarted_job_finds_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")  # as if this process had a launcher for a parent
+    assert new_folder("linear") == Path("runs/linear")
+    own = new_folder("linear")
+    assert own == Path("runs/linear-2")
+    RunFolder(own).begin(parse([]))
+    assert new_folder("linear") == Path("runs/linear-3")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert new_folder("linear") == own
+    RunFolder(own).enter(parse(["--resume", "never"]))
+    (own / ".job").write_text("another")
+    assert new_folder("linear") == Path("runs/linear-4")
+    with pytest.raises(UserError, match="--resume never"):
+        RunFolder(own).enter(parse(["--resume", "never"]))
+
+
+def test_git_commit_is_of_this_code(tmp_path: Path) -> None:
+    """None of a repository around the environment that this package is installed in."""
+    package = tmp_path / "environment" / "gan_dist"
+    shutil.copytree(ROOT / "gan_dist", package)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", str(tmp_path)]
+    code = "from gan_dist.describe import _git_commit; print(_git_commit())"
+    command, environment = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(package.parent)}
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *words], check=True)
+    found = []
+    for words in (["add", "-A"], ["commit", "-q", "-m", "with the package"], ["rev-parse", "HEAD"]):
+        found.append(subprocess.check_output(command, cwd=tmp_path, env=environment, text=True))
+        head = subprocess.check_output([*git, *words], text=True)
+    assert found == ["None\n", "None\n", head]
 
 
 def test_infinity_stops_and_saves_nothing(data_args: list[str], tmp_path: Path) -> None:

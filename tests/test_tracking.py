@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -142,10 +143,24 @@ def test_resumed_run_is_one_run(
     assert run.exit_code == 0
 
 
+@pytest.mark.slow
+def test_going_back_is_another_run(server: WandbServer, data_args: list[str], tmp_path: Path) -> None:
+    """In one run steps only grow: rows of steps that it has are not taken again."""
+    folder = tmp_path / "run"
+    args = [*data_args[:-1], "wandb", "--log-every", 10, "--checkpoint-every", 10, "--num-samples", 4]
+    train(1, folder, *args, "--max-steps", 60)
+    done = train_alone(*args, "--resume", folder / "checkpoints" / "step_00000040", "--max-steps", 45)
+    assert done.returncode == 0, done.stderr
+    assert [steps(run.history()) for run in server.runs.values()] == [
+        [10, 20, 30, 40, 50, 60],
+        [10, 20, 30, 40, 45],
+    ]
+
+
 @pytest.mark.parametrize("checkpoint_every", [50, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_offline_segments_share_no_step(checkpoint_every: int, data_args: list[str], tmp_path: Path) -> None:
     """Whether the run goes on from a checkpoint or, killed before its first one, from the start."""
-    folder = tmp_path / "run"
+    folder = tmp_path / "my run"
     args = [*data_args[:-1], "wandb", *LONGER, "--checkpoint-every", checkpoint_every, "--run-dir", folder]
     process = start(*args)
     wait_until(lambda: last_step(folder) >= 200, process)
@@ -153,6 +168,10 @@ def test_offline_segments_share_no_step(checkpoint_every: int, data_args: list[s
     done = train_alone(*args)
     assert done.returncode == 0, done.stderr
     assert "wandb: offline (no API key); look at it: wandb leet " in done.stderr
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("wandb: offline"))
+    look, upload = (shlex.split(line.split(after)[1].split(";")[0]) for after in ("look at it: ", "upload it later: "))
+    assert look == ["wandb", "leet", upload[-1]]
+    assert Path(upload[-1]).parent == folder / "wandb"
     assert len(list(folder.glob("wandb/offline-run-*"))) == 2
     assert steps(wandb_history(folder)) == list(range(10, 1001, 10))
 

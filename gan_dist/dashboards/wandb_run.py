@@ -3,6 +3,7 @@
 import json
 import netrc
 import os
+import shlex
 import subprocess
 import sys
 import urllib.error
@@ -49,7 +50,7 @@ class WandbRun:
             print(f"wandb: {self.run.url}", file=sys.stderr)
             return self.run.step - 1
         if mode == "offline":
-            place = f"look at it: wandb leet {self._folder()}; {self.remedy()}"
+            place = f"look at it: wandb leet {shlex.quote(self._folder())}; {self.remedy()}"
             print(f"wandb: offline ({reason}); {place}", file=sys.stderr)
         return self._last_local_step()
 
@@ -112,7 +113,7 @@ class WandbRun:
 
     def remedy(self) -> str:
         folder = self._folder() if self.run else str(self.info.folder / "wandb")
-        return f"upload it later: wandb sync --include-online {folder}"
+        return f"upload it later: wandb sync --include-online {shlex.quote(folder)}"
 
 
 def _choose_mode() -> tuple[str, str]:

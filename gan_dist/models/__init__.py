@@ -19,3 +19,16 @@ def load(name: str) -> ModuleType:
     if name not in names():
         raise ValueError(f"no model {name!r} in gan_dist/models")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def takes_single_rows(name: str, latent_dim: int) -> bool:
+    """Whether a pair can train on parts of one row: torch's BatchNorm refuses a single value of a channel."""
+    import torch  # here, so that `train.py --help` does not wait for it
+
+    pair = load(name)
+    try:
+        with torch.no_grad():
+            pair.Discriminator()(pair.Generator(latent_dim=latent_dim)(torch.zeros(1, latent_dim)))
+    except ValueError as error:
+        return "more than 1 value per channel" not in str(error)
+    return True

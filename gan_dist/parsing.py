@@ -1,0 +1,158 @@
+"""From words and yaml files to dataclasses of options. What cannot be read is a UserError of one line."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, get_args, get_type_hints
+
+import tyro
+import yaml
+
+from gan_dist.errors import UserError
+
+SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+NULL = ("", "~", "null")
+REMEDIES = {"--epochs": "; --max-steps N can end a run within an epoch"}
+
+
+class Options(Protocol):
+    """A dataclass whose fields are dataclasses of options, or options."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+T = TypeVar("T", bound=Options)
+
+
+def parse_options(args: Sequence[str], default: T) -> T:
+    """`args` over `default`. --help prints and exits. Raises UserError."""
+    message = io.StringIO()
+    args = _read_numbers(args, _kinds(default))
+    try:
+        with contextlib.redirect_stderr(message):
+            options, unknown = tyro.cli(
+                type(default),
+                args=args,
+                default=default,
+                prog="train.py",
+                config=(tyro.conf.OmitArgPrefixes,),
+                return_unknown_args=True,
+            )
+    except SystemExit as exit_:
+        if exit_.code == 0:
+            raise
+        raise UserError(f"{_unbox(message.getvalue())}; see --help") from None
+    if unknown and not unknown[0].startswith("-"):
+        raise UserError(f"the word {unknown[0]!r} belongs to no option; see --help")
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], ["--" + name for name in default.to_dict()], n=1)
+        raise UserError(f"unknown option {unknown[0]}; " + (f"did you mean {near[0]}?" if near else "see --help"))
+    return options
+
+
+def read_recipe(recipe: str, default: T) -> T:
+    """A preset, by its name or as a yaml file, over `default`. Raises UserError."""
+    presets = {file.name.removesuffix(".yaml"): file for file in files("gan_dist").joinpath("recipes").iterdir()}
+    if recipe not in presets and not recipe.endswith((".yaml", ".yml")):
+        names = ", ".join(sorted(presets))
+        raise UserError(f"--recipe {recipe}: no such preset; take one of {names} or a .yaml file")
+    try:
+        # BaseLoader leaves every word as it is written: yaml 1.1 takes `no` for a boolean and 1e3 for no number.
+        options = yaml.load((presets.get(recipe) or Path(recipe)).read_text(), yaml.BaseLoader)
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise UserError(
+            f"--recipe {recipe}: {reason}; name a yaml file or one of {', '.join(sorted(presets))}"
+        ) from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--recipe {recipe}: cannot be read as yaml ({reason}); mend the file") from None
+    if not isinstance(options, dict):
+        raise UserError(f"--recipe {recipe}: must hold lines `option: value`; see `--print-config` for one")
+    args = ["--recipe", Path(recipe).stem]  # the file's own `recipe`, if it has one, comes later and wins
+    switches = [option for option, (kind, _) in _kinds(default).items() if kind is bool]
+    for name, value in options.items():
+        option = "--" + str(name).replace("_", "-")
+        if option in switches and str(value).lower() in SWITCH:
+            args.append(option if SWITCH[value.lower()] else f"--no-{option[2:]}")
+        else:
+            words = value if isinstance(value, list) else [value]
+            args += [option, *("None" if str(word).lower() in NULL else str(word) for word in words)]
+    try:
+        return parse_options(args, default)
+    except UserError as error:
+        raise UserError(f"--recipe {recipe}: {error}") from None
+
+
+def _kinds(options: Options) -> dict[str, tuple[type, bool]]:
+    """{--option: its type, whether it may be None} of all switches and numbers."""
+    groups = [options, *(group for group in vars(options).values() if dataclasses.is_dataclass(group))]
+    hints = {name: hint for group in groups for name, hint in get_type_hints(type(group)).items()}
+    kinds = {}
+    for name, hint in hints.items():
+        types = get_args(hint) or (hint,)
+        if types[0] in (bool, int, float) and types[1:] in ((), (type(None),)):
+            kinds["--" + name.replace("_", "-")] = types[0], len(types) > 1
+    return kinds
+
+
+def _read_numbers(args: Sequence[str], kinds: dict[str, tuple[type, bool]]) -> list[str]:
+    """The same words, with whole numbers in plain digits. Raises UserError for a value that is no number."""
+    read: list[str] = []
+    waiting = ""  # the option that the next word is the value of
+    for word in args:
+        name, equals, value = word.partition("=")
+        option = name.replace("_", "-")
+        if waiting and not word.startswith("--"):
+            read.append(_read_number(waiting, word, *kinds[waiting]))
+        elif equals and option in kinds:
+            read.append(f"{name}={_read_number(option, value, *kinds[option])}")
+        else:
+            read.append(word)
+        waiting = "" if waiting or equals or kinds.get(option, (bool,))[0] is bool else option
+    return read
+
+
+def _read_number(option: str, word: str, kind: type, may_be_none: bool) -> str:
+    if kind is bool or (may_be_none and word == "None"):
+        return word
+    if kind is int:
+        return str(read_whole(option, word))
+    try:
+        float(word)
+    except ValueError:
+        raise UserError(f"{option} {word or repr(word)}: must be a number") from None
+    return word
+
+
+def read_whole(option: str, word: str) -> int:
+    """A whole number, also in the form 1e3. Raises UserError."""
+    try:
+        number = Decimal(word)
+    except InvalidOperation:
+        raise UserError(f"{option} {word or repr(word)}: must be a whole number") from None
+    if not number.is_finite() or abs(number) >= 2**63:
+        raise UserError(f"{option} {word}: must be less than 2**63")
+    if number % 1:
+        raise UserError(f"{option} {word}: must be a whole number{REMEDIES.get(option, '')}")
+    return int(number)
+
+
+def _unbox(message: str) -> str:
+    """The words in the first of tyro's boxes, which has dashes for lines where stdout can show no others."""
+    lines = [line.strip("│ ") for line in message.splitlines()]
+    rules = [i for i, line in enumerate(lines) if line and (line[0] in "╭╰" or not line.strip("─-"))]
+    words = " ".join(lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines).rstrip(". ")
+    if of_numbers := re.match(r"Error parsing (\S+): Could not parse arguments \[(.*)\] into tuple", words):
+        return f"{of_numbers[1]} {of_numbers[2]}: must be numbers"
+    missing = re.fullmatch(r"Missing value for argument '(\S+)'\. Expected (\d+) values", words)
+    if missing:
+        option, count = missing.groups()
+        return f"{option}: needs {'a value' if count == '1' else f'{count} values'}"
+    return words
