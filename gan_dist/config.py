@@ -231,13 +231,18 @@ def _check(config: Config, num_processes: int) -> None:
         )
     dashboards.check(config.output.trackers)
     batch_size = config.run.batch_size
-    parts = num_processes * config.optimizer.accumulate
+    accumulate = config.optimizer.accumulate
+    parts = num_processes * accumulate
     if batch_size % parts:
         lower = batch_size // parts * parts
         nearest = f"{lower} or {lower + parts}" if lower else parts
         sharers = f"{num_processes} processes"
-        if config.optimizer.accumulate > 1:
-            sharers += f" with --accumulate {config.optimizer.accumulate}"
+        if accumulate > 1:
+            sharers += f" with --accumulate {accumulate}"
+        fewer = max((n for n in range(1, num_processes) if batch_size % (n * accumulate) == 0), default=0)
+        if fewer:
+            gpus = ",".join(map(str, range(fewer)))
+            nearest = f"{nearest}, or start {fewer} (on GPUs: CUDA_VISIBLE_DEVICES={gpus})"
         raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
     if config.run.dtype == "float64" and config.run.mixed_precision not in (None, "no"):
         raise UserError(f"--mixed-precision {config.run.mixed_precision}: needs --dtype float32")

@@ -35,11 +35,6 @@ def count() -> int:
 
 def check(index: int) -> None:
     """Compute one number on this GPU, which becomes the current one. Raises UserError if torch cannot."""
-    if index >= torch.cuda.device_count():
-        raise UserError(
-            f"process {index} of this machine has no GPU of its own, torch sees {torch.cuda.device_count()}; "
-            "take a smaller --num_processes"
-        )
     torch.cuda.set_device(index)
     if problem := _problem(index):
         raise UserError(problem)

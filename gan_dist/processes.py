@@ -61,7 +61,7 @@ def _on_cpu() -> bool:
 
 def _check_own_gpu() -> None:
     try:
-        gpus.check(int(os.environ.get("LOCAL_RANK", 0)))
+        gpus.check(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())  # the one that Accelerate takes
     except UserError as error:  # of this process, whatever the others find: it tells it itself
         tell(error)
         exit_now(2)
