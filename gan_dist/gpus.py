@@ -19,7 +19,7 @@ def count() -> int:
     Raises UserError if there are some that torch cannot use.
     """
     if not torch.cuda.is_available():
-        hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").split(",")[0] in ("", "-1")
         if not hidden and shutil.which("nvidia-smi"):
             raise UserError(f"no GPU that torch sees: {_driver_problem()}; {ON_CPU}")
         return 0
@@ -56,7 +56,7 @@ def _problem(index: int) -> str | None:
     return (
         f"GPU {index}, {torch.cuda.get_device_name(index)}, of compute capability {capability}: {words}; "
         f"torch {torch.__version__} is built for {' '.join(torch.cuda.get_arch_list())}: if that leaves this GPU out, "
-        "install a torch that is built for it"
+        "install a torch that is built for it, often an older one"
     )
 
 

@@ -16,14 +16,14 @@ def choose_interface(timeout: timedelta) -> dist.Store | None:
     by this process.
     """
     environment = os.environ
-    world_size = environment.get("WORLD_SIZE")
-    if environment.get("LOCAL_WORLD_SIZE", world_size) == world_size:
+    here = environment.get("LOCAL_WORLD_SIZE")
+    if here is None or here == environment.get("WORLD_SIZE"):
         return None
     store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
     target = environment["MASTER_ADDR"]
     if rank == size - 1:  # on the last machine
         store.set("address_of_last_rank", _own_address(target))
-    if environment["GROUP_RANK"] == "0":  # its own name may lead to itself only: it asks for the way to another
+    if rank < int(here):  # on the first: its own name may lead to itself only, it asks for the way to another
         target = store.get("address_of_last_rank").decode()
     if interface := _interface_of(_own_address(target)):
         environment.setdefault("GLOO_SOCKET_IFNAME", interface)

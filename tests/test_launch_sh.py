@@ -126,7 +126,7 @@ def test_python_without_venv_module(project: Path) -> None:
 
 
 def test_what_cannot_compute() -> None:
-    """The GPU that torch has no code for, which launch.sh refuses, is the rare one: torch refuses this device too."""
+    """There is no GPU here that torch has no code for; this is another device that it cannot compute on."""
     assert compute("cpu") is None
     assert compute("meta") == "Tensor.item() cannot be called on meta tensors"
 
