@@ -59,35 +59,10 @@ run_tests() {
     exec "$bin/python" -m pytest "$@"
 }
 
-# gpus: how many torch can use; a machine with GPUs that torch cannot use trains on its CPU only if told to
-gpus() {
-    local torch cuda num_gpus driver driver_cuda reason
-    read -r torch cuda num_gpus < <("$bin/python" -W ignore -c 'import torch
-print(torch.__version__, torch.version.cuda, torch.cuda.device_count() if torch.cuda.is_available() else 0)')
-    if ((num_gpus == 0)) && [[ ! ${CUDA_VISIBLE_DEVICES-all} =~ ^(-1)?$ ]] && command -v nvidia-smi >/dev/null; then
-        if driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>&1); then
-            driver=${driver%%$'\n'*}
-            driver_cuda=$(nvidia-smi | sed -nE 's/.*CUDA[A-Z ]* Version: *([0-9.]+).*/\1/p')
-            reason="driver $driver (up to CUDA ${driver_cuda:-?}) does not serve torch $torch (CUDA $cuda)"
-            if [[ $cuda == None ]]; then
-                reason="torch $torch is a build for the CPU; install one with CUDA"
-            elif [[ $driver_cuda ]] && ((${driver_cuda%%.*} < ${cuda%%.*})); then
-                reason+=": the driver is too old; update it, or install a torch built for CUDA ${driver_cuda%%.*}"
-            else
-                reason+="; \`$bin/python -c 'import torch; torch.zeros(1).cuda()'\` says why"
-            fi
-        else
-            reason="nvidia-smi fails (${driver%%$'\n'*}); install or load the driver, often a reboot does it"
-        fi
-        fail "no GPU that torch sees: $reason. To train on the CPU all the same: CUDA_VISIBLE_DEVICES= ./launch.sh"
-    fi
-    echo "$num_gpus"
-}
-
 # prepare OPTIONS: finds the command, or says in one line what is wrong with the machine or the options
 prepare() {
     local num_gpus config=cpu_1 processes=1 options=() threads
-    num_gpus=$(gpus)
+    num_gpus=$("$bin/python" -W ignore -m gan_dist.gpus)
     if ((num_gpus == 1)); then
         config=gpu_1
     elif ((num_gpus > 1)); then
@@ -95,8 +70,8 @@ prepare() {
     else
         options=(--quiet) # no traceback of the launcher below the error that train.py has told
     fi
-    # What is wrong with the options is told here, in one line, not once more by the launcher.
-    WORLD_SIZE=$processes "$bin/python" "$root/gan_dist/train.py" --print-config "$@" >/dev/null
+    # What is wrong with the options or the data set is told here, in one line, not once more by the launcher.
+    WORLD_SIZE=$processes "$bin/python" -m gan_dist.data "$@" >/dev/null
 
     threads=$(($(nproc) / processes))
     ((num_gpus == 0 || threads <= 8)) || threads=8 # beside a GPU the CPU has little to do; not measured yet

@@ -208,6 +208,9 @@ def _check_batch(config: Config, num_processes: int) -> None:
         sharers = f"{num_processes} process{'es' if num_processes > 1 else ''}"
         if accumulate > 1:
             sharers += f" with --accumulate {accumulate}"
+        fewer = max((n for n in range(1, num_processes) if batch_size % (n * accumulate) == 0), default=0)
+        if fewer:
+            nearest = f"{nearest}, or start {fewer} (on GPUs: CUDA_VISIBLE_DEVICES={','.join(map(str, range(fewer)))})"
         raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
     if batch_size == accumulate and not models.takes_single_rows(config.model.model, config.model.latent_dim):
         option = f"--batch-size {batch_size}" + (f" --accumulate {accumulate}" if accumulate > 1 else "")

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import NoReturn, TypeVar
 
@@ -12,13 +12,13 @@ import psutil
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, parse_flag_from_env
 
+from gan_dist import gpus, launcher
 from gan_dist.errors import UserError, tell
+from gan_dist.interface import choose_interface
 
 T = TypeVar("T")
-
-HOW_TO_LAUNCH = "start it with accelerate launch --config_file accelerate_configs/cpu_2.yaml gan_dist/train.py"
 
 
 def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float = 10) -> Accelerator:
@@ -28,12 +28,16 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
     """
     # torch 2.14 deprecates the only name of that switch which Accelerate 1.15 can pass on.
     warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+    launcher.check_config(mixed_precision)
+    cpu = _on_cpu()
+    if not cpu and torch.cuda.is_available():
+        _check_own_gpu()
     timeout = timedelta(minutes=timeout_minutes)
-    _join_after_restart(timeout)
+    _join_after_restart("nccl" if torch.cuda.is_available() and not cpu else "gloo", timeout)
+    store = choose_interface(timeout)
     accelerator = Accelerator(
         mixed_precision=mixed_precision,
-        # Without cpu=True a machine without a GPU trains one independent copy in each process.
-        cpu=not torch.accelerator.is_available(),
+        cpu=cpu,
         # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); norm.py keeps
         # them equal where they matter.
         kwargs_handlers=[
@@ -41,20 +45,39 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
             InitProcessGroupKwargs(timeout=timeout),
         ],
     )
-    check_launch(accelerator.num_processes, os.environ)
+    del store
+    launcher.check_size(accelerator.num_processes)
     run_first(accelerator, accelerator.is_main_process, lambda: _check_precision(accelerator))
     return accelerator
 
 
+def _on_cpu() -> bool:
+    """Whether this process trains on the CPU."""
+    if parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available():
+        return True  # without being told, Accelerate trains one independent copy in each process
+    device = torch.accelerator.current_accelerator()
+    return device is not None and device.type == "mps" and int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
+def _check_own_gpu() -> None:
+    try:
+        gpus.check(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())  # the one that Accelerate takes
+    except UserError as error:  # of this process, whatever the others find: it tells it itself
+        tell(error)
+        exit_now(2)
+
+
 def _check_precision(accelerator: Accelerator) -> None:
     precision, device = accelerator.mixed_precision, accelerator.device.type
-    if precision not in ("no", "bf16", "fp16"):
-        raise UserError(f"--mixed-precision {precision}: take no, bf16 or fp16")
     if precision == "fp16" and device != "cuda":  # Accelerate would train in fp32 without a word
         raise UserError(f"--mixed-precision fp16: needs a GPU, and this is a {device}; take bf16 or no")
+    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        words = f"{torch.cuda.get_device_name()} has no bf16, and to emulate it is slow; take fp16 or no"
+        if accelerator.is_main_process:
+            print(f"warning: --mixed-precision bf16: {words}", file=sys.stderr)
 
 
-def _join_after_restart(timeout: timedelta) -> None:
+def _join_after_restart(backend: str, timeout: timedelta) -> None:
     """Join the job of a launcher's second or later try, on one machine, before Accelerate does.
 
     torch's elastic launcher keeps one store for all tries, where the addresses of dead processes are still to be found:
@@ -67,26 +90,12 @@ def _join_after_restart(timeout: timedelta) -> None:
         return
     store = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), timeout=timeout)
     dist.init_process_group(
-        "nccl" if torch.cuda.is_available() else "gloo",
+        backend,
         store=dist.PrefixStore(f"restart_{restarts}", store),
         rank=int(environment["RANK"]),
         world_size=int(environment["WORLD_SIZE"]),
         timeout=timeout,
     )
-
-
-def check_launch(num_processes: int, environment: Mapping[str, str]) -> None:
-    """Refuse several processes that each believe to be the only one: they would write the same files.
-
-    Raises UserError where the launcher started more processes than Accelerate sees.
-    """
-    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
-        started = int(environment.get(name) or 1)
-        if started > num_processes:
-            raise UserError(
-                f"{name}={started}, but this process sees {num_processes} in its job: every copy would believe "
-                f"to be the first; {HOW_TO_LAUNCH}"
-            )
 
 
 def start_time() -> float:

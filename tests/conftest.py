@@ -12,6 +12,7 @@ from benchmarks.world_size import digits, launch_command
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("GAN_DIST_DATA_DIR", "data")).resolve()
+VISIBLE_GPUS = os.environ.get("CUDA_VISIBLE_DEVICES")
 NUM_GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0  # before they are hidden
 # For the processes that tests start: one thread, and no GPU but for the tests that ask for it.
 os.environ["OMP_NUM_THREADS"] = "1"

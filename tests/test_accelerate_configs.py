@@ -1,8 +1,13 @@
 """Each accelerate config as Accelerate itself reads it; what the CPU can run of them is run."""
 
+import contextlib
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ from accelerate.utils.other import get_free_port
 
 from benchmarks.world_size import launch_line
 from gan_dist import checkpoint
-from tests.conftest import ROOT
+from tests.conftest import ROOT, train_alone
 
 CONFIGS = ROOT / "accelerate_configs"
 ARGS = ["--max-steps", "3", "--batch-size", "16", "--sample-every", "100", "--num-samples", "4"]
@@ -62,7 +67,8 @@ def test_what_the_launcher_hands_on(name: str, monkeypatch: pytest.MonkeyPatch) 
         assert environment["ACCELERATE_USE_CPU"] == str(use_cpu)
     else:
         environment = prepare_multi_gpu_env(args)
-        assert "CUDA_VISIBLE_DEVICES" not in environment  # all GPUs
+        # All GPUs, or none: use_cpu reaches no process of several.
+        assert environment.get("CUDA_VISIBLE_DEVICES") == ("-1,-1" if use_cpu else None)
         assert args.nproc_per_node == str(8 if machines > 1 else processes)
     if machines > 1:
         assert (args.nnodes, args.node_rank, args.rdzv_backend) == ("2", 1, "static")
@@ -71,9 +77,9 @@ def test_what_the_launcher_hands_on(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert environment["ACCELERATE_DYNAMO_BACKEND"] == "NO"
 
 
-def start(name: str, options: list[str], *args: str) -> subprocess.Popen[str]:
+def start(name: str, options: list[str], *args: str, within: Sequence[str] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        launch_line(name, options, "gan_dist/train.py", *args),
+        [*within, *launch_line(name, options, "gan_dist/train.py", *args)],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},  # the same everywhere: a GPU of this machine is not the target
         stdout=subprocess.PIPE,
@@ -93,6 +99,7 @@ def test_trains_on_the_cpu(name: str, data_args: list[str], tmp_path: Path) -> N
     process = start(name, [], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
     words, _ = process.communicate(timeout=120)
     assert process.returncode == 0, words
+    assert "warning: the launcher" not in words
     check(tmp_path / "run", TARGETS[name][1], TARGETS[name][4])
 
 
@@ -119,3 +126,92 @@ def test_two_machines_on_one(data_args: list[str], tmp_path: Path) -> None:
         assert launcher.returncode == 0, words
     check(folders[0], 2, "no")
     assert not folders[1].exists()
+
+
+@contextlib.contextmanager
+def two_machines() -> Iterator[list[str]]:
+    """Names of two network namespaces with a cable between them, 10.77.0.1 and 10.77.0.2.
+
+    In both the host's name means 127.0.1.1, as on Debian; `first` is the first of them, which takes that for 127.0.1.1.
+    """
+    if os.geteuid() or not shutil.which("ip"):
+        pytest.skip("a network between two machines takes root and iproute2")
+    names = [f"gan_{os.getpid()}_{i}" for i in range(2)]
+    cable = [f"link add cable netns {names[0]} type veth peer name cable netns {names[1]}"]
+    commands = [f"netns add {name}" for name in names] + cable
+    for i, name in enumerate(names):
+        commands += [f"-n {name} addr add 10.77.0.{i + 1}/24 dev cable"]
+        commands += [f"-n {name} link set {device} up" for device in ("lo", "cable")]
+    try:
+        for i, name in enumerate(names):
+            hosts = f"127.0.0.1 localhost\n127.0.1.1 {socket.gethostname()}\n{('127.0.1.1', '10.77.0.1')[i]} first\n"
+            Path("/etc/netns", name).mkdir(parents=True)  # `ip netns exec` lays it over /etc
+            Path("/etc/netns", name, "hosts").write_text(hosts)
+        for command in commands:
+            if subprocess.run(["ip", *command.split()], capture_output=True).returncode:
+                pytest.skip(f"no network of our own here: ip {command}")
+        yield names
+    finally:
+        for name in names:
+            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split()
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+            shutil.rmtree(Path("/etc/netns", name), ignore_errors=True)
+
+
+def test_two_machines_whose_names_mean_themselves(data_args: list[str], tmp_path: Path) -> None:
+    """gloo by itself binds 127.0.1.1: one side fails, the other waits for ever."""
+    with two_machines() as names:
+        launchers = [
+            start(
+                "machines_2",
+                ["--machine_rank", str(rank), "--main_process_ip", "first"],
+                *[*data_args, *ARGS, "--run-dir", str(tmp_path / "run")],
+                within=["ip", "netns", "exec", name],
+            )
+            for rank, name in enumerate(names)
+        ]
+        for launcher in launchers:
+            words, _ = launcher.communicate(timeout=60)
+            assert launcher.returncode == 0, words
+    check(tmp_path / "run", 2, "no")
+
+
+@pytest.mark.parametrize(("kind", "processes"), [("FSDP", 2), ("MEGATRON_LM", 1)])
+def test_other_kinds_are_refused(kind: str, processes: int, data_args: list[str], tmp_path: Path) -> None:
+    config = (CONFIGS / "gpu_all.yaml").read_text().replace("MULTI_GPU", kind)
+    (tmp_path / f"{kind}.yaml").write_text(config)
+    options = ["--num_processes", str(processes)]
+    process = start(str(tmp_path / kind), options, *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
+    words, _ = process.communicate(timeout=120)
+    assert words.count("error: ") == 1, words
+    assert f"error: distributed_type {kind}: each process must hold both networks whole" in words
+    assert "exitcode  : 2" in words
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("ACCELERATE_USE_DEEPSPEED", "true", "distributed_type DEEPSPEED: each process must hold both networks whole"),
+        ("ACCELERATE_MIXED_PRECISION", "fp8", "mixed_precision fp8: take --mixed-precision no, bf16 or fp16"),
+    ],
+)
+def test_what_its_launcher_refuses_without_their_packages(
+    variable: str, value: str, expected: str, data_args: list[str], tmp_path: Path
+) -> None:
+    """So here it is what the launcher would hand on."""
+    done = train_alone(*data_args, *ARGS, "--run-dir", tmp_path / "run", **{variable: value})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {expected}")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_from_a_config_of_one(data_args: list[str], tmp_path: Path) -> None:
+    process = start("cpu_1", ["--num_processes", "2"], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
+    words, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, words
+    assert words.count("warning: the launcher was asked for several processes and started one") == 1

@@ -92,7 +92,7 @@ def test_reader_that_leaves_is_no_error() -> None:
 def test_batch_that_processes_cannot_share() -> None:
     done = train_alone("--batch-size", 64, WORLD_SIZE="6")
     assert done.returncode == 2
-    assert "--batch-size 64: 6 processes cannot share it evenly; take 60 or 66" in done.stderr
+    assert "--batch-size 64: 6 processes cannot share it evenly; take 60 or 66, or start 4 (on GPUs:" in done.stderr
 
 
 def test_command_line_beats_recipe_beats_default(tmp_path: Path) -> None:

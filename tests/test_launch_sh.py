@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from gan_dist import checkpoint
+from gan_dist.gpus import compute
 from tests.conftest import ROOT
 from tests.runs import last_step
+from tests.test_data import NO_NETWORK
 
 ON_CPU = {"VENV": sys.prefix, "CUDA_VISIBLE_DEVICES": ""}
 ARGS = ["--log-every", "1", "--sample-every", "100000", "--num-samples", "4"]
@@ -85,6 +87,17 @@ def test_bad_option_is_one_line(background: list[str], project: Path) -> None:
     assert not (project / "runs").exists()
 
 
+def test_no_digits_is_one_line(project: Path) -> None:
+    """The digits that it falls back on are for a start without options."""
+    args = ["--max-steps", "3", "--data-dir", "nothing"]
+    code, words = launch_sh(project, *args, XDG_CACHE_HOME=str(project / "cache"), **NO_NETWORK)
+    assert code == 2
+    assert words.startswith("error: --dataset mnist: nothing/MNIST/raw/")
+    assert words.endswith(", or take --dataset mnist-5k\n")
+    assert words.count("\n") == 1
+    assert not (project / "runs").exists()
+
+
 def test_environment_that_is_none(project: Path) -> None:
     code, words = launch_sh(project, VENV="/nowhere")
     assert code == 2
@@ -110,6 +123,12 @@ def test_python_without_venv_module(project: Path) -> None:
     assert code == 2
     assert words == "launch.sh: python3 has no venv module; on Debian and Ubuntu: apt install python3-venv\n"
     assert not (project / ".venv").exists()
+
+
+def test_what_cannot_compute() -> None:
+    """There is no GPU here that torch has no code for; this is another device that it cannot compute on."""
+    assert compute("cpu") is None
+    assert compute("meta") == "Tensor.item() cannot be called on meta tensors"
 
 
 @no_gpu

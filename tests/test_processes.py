@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.world_size import largest_difference, losses, train
 from gan_dist.errors import UserError
-from gan_dist.processes import check_launch
+from gan_dist.launcher import check_size
 from tests.conftest import launch, train_alone
 
 
@@ -68,15 +68,18 @@ def test_global_batchnorm_is_batchnorm() -> None:
         assert difference < (1e-13 if "float64" in kind else 1e-5), worst
 
 
-def test_several_first_processes_are_refused(data_args: list[str], tmp_path: Path) -> None:
+def test_several_first_processes_are_refused(
+    data_args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A job started by srun alone: each copy would believe to be rank 0 and write the same files."""
     done = train_alone(*data_args, "--run-dir", tmp_path / "run", SLURM_STEP_NUM_TASKS="2")
     assert done.returncode == 2
     assert done.stderr.startswith("error: SLURM_STEP_NUM_TASKS=2, but this process sees 1")
     assert "accelerate launch --config_file" in done.stderr
     assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="WORLD_SIZE=2"):
-        check_launch(1, {"WORLD_SIZE": "2"})
+        check_size(1)
 
 
 def test_an_error_of_one_process_ends_all(data_args: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""What the launcher asks of this process, and what of it cannot be done."""
+
+import contextlib
+import os
+import sys
+
+import psutil
+from accelerate.utils import parse_flag_from_env
+
+from gan_dist.errors import UserError
+
+HOW_TO_LAUNCH = "start it with accelerate launch --config_file accelerate_configs/cpu_2.yaml gan_dist/train.py"
+OTHER_KINDS = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # Accelerate's distributed_type
+# Each is how some launcher says how many processes it has started.
+SIZES = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+
+
+def check_config(mixed_precision: str | None) -> None:
+    """Refuse what Accelerate's config may ask for and a run here cannot have, before Accelerate shards or fails.
+
+    Raises UserError.
+    """
+    for kind in OTHER_KINDS:
+        if parse_flag_from_env(f"ACCELERATE_USE_{kind}"):
+            raise UserError(
+                f"distributed_type {kind}: each process must hold both networks whole; take one of accelerate_configs/"
+            )
+    precision = mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in ("no", "bf16", "fp16"):
+        raise UserError(f"mixed_precision {precision}: take --mixed-precision no, bf16 or fp16")
+
+
+def check_size(num_processes: int) -> None:
+    """Refuse several processes that each believe to be the only one: they would write the same files.
+
+    Raises UserError where the launcher started more processes than Accelerate sees; warns where it was asked for more.
+    """
+    for name in SIZES:
+        started = int(os.environ.get(name) or 1)
+        if started > num_processes:
+            raise UserError(
+                f"{name}={started}, but this process sees {num_processes} in its job: every copy would believe "
+                f"to be the first; {HOW_TO_LAUNCH}"
+            )
+    if num_processes == 1 and _was_asked_for_several():
+        print(
+            "warning: the launcher was asked for several processes and started one, as its config says; "
+            "take accelerate_configs/cpu_2.yaml or gpu_all.yaml",
+            file=sys.stderr,
+        )
+
+
+def _was_asked_for_several() -> bool:
+    """Whether Accelerate's launcher of a single process has set the address that only several would need."""
+    with contextlib.suppress(psutil.Error, OSError):
+        parent = psutil.Process().parent()
+        address = os.environ.get("MASTER_ADDR")
+        return bool(parent and "RANK" not in os.environ and address != parent.environ().get("MASTER_ADDR"))
+    return False
