@@ -56,13 +56,14 @@ run_tests() {
     "$bin/ruff" check .
     "$bin/ruff" format --check .
     "$bin/mypy"
+    "$bin/lint-imports" --no-cache
     exec "$bin/python" -m pytest "$@"
 }
 
 # prepare OPTIONS: finds the command, or says in one line what is wrong with the machine or the options
 prepare() {
     local num_gpus config=cpu_1 processes=1 options=() threads
-    num_gpus=$("$bin/python" -W ignore -m gan_dist.gpus)
+    num_gpus=$("$bin/python" -W ignore -m gan_dist.distributed.gpus)
     if ((num_gpus == 1)); then
         config=gpu_1
     elif ((num_gpus > 1)); then
@@ -71,7 +72,7 @@ prepare() {
         options=(--quiet) # no traceback of the launcher below the error that train.py has told
     fi
     # What is wrong with the options or the data set is told here, in one line, not once more by the launcher.
-    WORLD_SIZE=$processes "$bin/python" -m gan_dist.data "$@" >/dev/null
+    WORLD_SIZE=$processes "$bin/python" -m gan_dist.download "$@" >/dev/null
 
     threads=$(($(nproc) / processes))
     ((num_gpus == 0 || threads <= 8)) || threads=8 # beside a GPU the CPU has little to do; not measured yet
@@ -128,7 +129,7 @@ install mnist-5k
 case " $* " in
 *" -h "* | *" --help "* | *" --print-config "*) exec "$bin/python" "$root/gan_dist/train.py" "$@" ;;
 esac
-if (($# == 0)) && ! "$bin/python" -m gan_dist.data; then
+if (($# == 0)) && ! "$bin/python" -m gan_dist.download; then
     {
         echo "=================================================================================="
         echo "launch.sh: NO MNIST (see above). Training on mnist-5k: 5,000 of its 60,000 digits."

@@ -13,10 +13,10 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast
 
-from gan_dist import device
-from gan_dist.config import parse
-from gan_dist.processes import exit_now
-from gan_dist.trainer import Trainer
+from gan_dist.config.options import parse
+from gan_dist.distributed import numerics as device
+from gan_dist.distributed.processes import exit_now
+from gan_dist.training.trainer import Trainer
 
 WARM_UP = 5  # steps
 CELL_SECONDS = 1.0
@@ -26,7 +26,7 @@ def timed(trainer: Trainer, first_step: int, num: int) -> float:
     """Seconds that `num` steps take on the slowest process, until its device is through with them."""
     start = time.perf_counter()
     for step in range(first_step, first_step + num):
-        trainer.networks.step(trainer.batches(step))
+        trainer.state.step(trainer.batches(step))
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     taken = torch.tensor([time.perf_counter() - start], device=trainer.accelerator.device)

@@ -11,8 +11,8 @@ import time
 
 import torch
 
-from gan_dist.config import parse
-from gan_dist.trainer import Trainer
+from gan_dist.config.options import parse
+from gan_dist.training.trainer import Trainer
 
 STEPS = 200  # in a block
 
@@ -31,7 +31,7 @@ def main() -> None:
             for kind, times in seconds.items():
                 start = time.perf_counter()
                 for step in range(block * STEPS, (block + 1) * STEPS):
-                    trainer.networks.step(trainer.batches(step + 1) if kind == "with" else first)
+                    trainer.state.step(trainer.batches(step + 1) if kind == "with" else first)
                 times.append((time.perf_counter() - start) / STEPS)
     with_input, without = (statistics.median(times) * 1e6 for times in seconds.values())
     print(

@@ -19,13 +19,13 @@ from types import SimpleNamespace
 import torch
 
 from gan_dist import models
-from gan_dist.config import Checkpoint, parse
-from gan_dist.metrics_file import read_rows
+from gan_dist.adversarial.step import Batch
+from gan_dist.config.options import parse
+from gan_dist.distributed.processes import make_accelerator
 from gan_dist.models import linear
-from gan_dist.networks import Networks
-from gan_dist.processes import make_accelerator
-from gan_dist.saver import Saver
-from gan_dist.step import Batch
+from gan_dist.storage.metrics_file import read_rows
+from gan_dist.storage.saver import Saver
+from gan_dist.training.state import TrainingState
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,24 +33,24 @@ ROOT = Path(__file__).resolve().parent.parent
 def pause(name: str, recipe: str, trials: int) -> None:
     """Print the time of a step and the time that a checkpoint takes from training."""
     config = parse(["--recipe", recipe])
-    networks = Networks(config, make_accelerator())
+    training = TrainingState(config, make_accelerator())
     batch = Batch(torch.rand(64, 1, 28, 28), torch.randn(64, 100))
     state = {"step": 0, "epoch": 0, "images_seen": 0, "config": {}, "precision": "no", "world_size": 1, "scalers": {}}
     state |= {"versions": {}, "trackers": {}}
     steps, pauses = [], []
     with tempfile.TemporaryDirectory() as folder:
-        saver = Saver(Path(folder), Checkpoint())
+        saver = Saver(Path(folder))
         for i in range(trials):
             start = time.perf_counter()
-            networks.step(batch)
+            training.step(batch)
             middle = time.perf_counter()
-            saver.save(networks.tensors(), state | {"step": i}, before=lambda: None)
+            saver.save(training.tensors(), state | {"step": i}, before=lambda: None)
             pauses.append(time.perf_counter() - middle)
             steps.append(middle - start)
             saver.wait()
         assert saver.failure is None
     step, taken = statistics.median(steps) * 1e3, statistics.median(pauses) * 1e3
-    num = sum(p.numel() for net in (networks.generator, networks.discriminator) for p in net.parameters())
+    num = sum(p.numel() for net in (training.generator, training.discriminator) for p in net.parameters())
     print(f"| {name} | {num / 1e6:.1f} million | {step:.1f} ms | {taken:.1f} ms | {taken / step:.2f} |", flush=True)
 
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gan_dist.metrics_file import read_rows
+from gan_dist.storage.metrics_file import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 

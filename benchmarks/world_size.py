@@ -15,7 +15,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from gan_dist.data import load_images
+from gan_dist.data.mnist import load_images
 from gan_dist.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from gan_dist.config.parsing import read_whole
 from gan_dist.errors import UserError, exit_code
-from gan_dist.parsing import read_whole
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,9 +35,9 @@ def main() -> int:
 
     import torch  # here, so that --help and errors do not wait for it
 
-    from gan_dist.order import Stream, normal
-    from gan_dist.pictures import save_grid
-    from gan_dist.weights import load_generator
+    from gan_dist.data.order import Stream, normal
+    from gan_dist.storage.weights import load_generator
+    from gan_dist.tracking.pictures import save_grid
 
     generator = load_generator(options.weights)
     (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]

@@ -4,10 +4,10 @@ import os
 import signal
 import sys
 
-if not __package__:  # run as a script: let `import gan_dist` work, and keep data.py & co. from hiding others
+if not __package__:  # run as a script: let `import gan_dist` work, and keep errors.py & co. from hiding others
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from gan_dist.config import parse
+from gan_dist.config.options import parse
 from gan_dist.errors import exit_code
 
 
@@ -17,8 +17,8 @@ def main() -> int:
     if config.print_config:
         print(config.to_yaml(), end="")
         return 0
-    from gan_dist.processes import exit_now  # here, so that --help and errors do not wait for torch
-    from gan_dist.trainer import Trainer
+    from gan_dist.distributed.processes import exit_now  # here, so that --help and errors do not wait for torch
+    from gan_dist.training.trainer import Trainer
 
     trainer = Trainer(config)
     code = trainer.run()

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.world_size import launch_command
-from gan_dist.metrics_file import read_rows
-from gan_dist.names import MEASURED
+from gan_dist.storage.metrics_file import read_rows
+from gan_dist.tracking.names import MEASURED
 from tests.conftest import ROOT
 
 TRAIN = [sys.executable, str(ROOT / "gan_dist" / "train.py")]

@@ -17,7 +17,7 @@ from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launch
 from accelerate.utils.other import get_free_port
 
 from benchmarks.world_size import launch_line
-from gan_dist import checkpoint
+from gan_dist.storage import checkpoint
 from tests.conftest import ROOT, train_alone
 
 CONFIGS = ROOT / "accelerate_configs"

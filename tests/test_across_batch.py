@@ -9,11 +9,11 @@ from torch.amp import GradScaler
 from torch.nn.utils import parametrizations
 
 from gan_dist import models
-from gan_dist.losses import discriminator_loss, generator_loss
-from gan_dist.networks import make_adam
-from gan_dist.norm import looks_across_batch
-from gan_dist.precision import Update
-from gan_dist.step import AdversarialStep, Batch
+from gan_dist.adversarial.objectives import discriminator_loss, generator_loss
+from gan_dist.adversarial.optimizer import ScaledOptimizer
+from gan_dist.adversarial.step import AdversarialStep, Batch
+from gan_dist.models.contract import looks_across_batch
+from gan_dist.training.state import make_adam
 
 
 class MinibatchDeviation(nn.Module):
@@ -56,8 +56,8 @@ def train(discriminator: nn.Module, freeze: list[nn.Parameter], plain: bool) -> 
     for parameter in freeze:
         parameter.requires_grad_(False)
     off = GradScaler("cpu", enabled=False)
-    update_g, update_d = (Update(n, make_adam(n, 1e-3, (0.5, 0.999)), off, None) for n in networks)
-    step = AdversarialStep(*networks, update_g, update_d)
+    optimizer_g, optimizer_d = (ScaledOptimizer(n, make_adam(n, 1e-3, (0.5, 0.999)), off, None) for n in networks)
+    step = AdversarialStep(*networks, optimizer_g, optimizer_d)
     step.apart = looks_across_batch(networks[1], torch.zeros(8, 1, 28, 28).double())
     for _ in range(3):
         real, noise = torch.rand(4, 1, 28, 28).double() * 2 - 1, torch.randn(4, 8).double()
@@ -65,12 +65,12 @@ def train(discriminator: nn.Module, freeze: list[nn.Parameter], plain: bool) -> 
             step(Batch(real, noise))
             continue
         fake = networks[0](noise)
-        update_d.optimizer.zero_grad()
+        optimizer_d.zero_grad()
         discriminator_loss(networks[1](real), networks[1](fake.detach())).backward()
-        update_d.optimizer.step()
-        update_g.optimizer.zero_grad()
+        optimizer_d.optimizer.step()
+        optimizer_g.zero_grad()
         generator_loss(networks[1](fake)).backward()
-        update_g.optimizer.step()
+        optimizer_g.optimizer.step()
     return [t for network in networks for t in network.state_dict().values()]
 
 

@@ -16,14 +16,14 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.world_size import largest_difference, train
-from gan_dist import checkpoint, models
-from gan_dist.checkpoint import CheckpointError, Tensors
-from gan_dist.checkpoints import make_newest, newest_first
-from gan_dist.config import Checkpoint
+from gan_dist import models
 from gan_dist.errors import UserError
-from gan_dist.metrics_file import read_rows
-from gan_dist.saver import Saver
-from gan_dist.weights import load_generator, save_weights
+from gan_dist.storage import checkpoint
+from gan_dist.storage.checkpoint import CheckpointError, Tensors
+from gan_dist.storage.checkpoints import make_newest, newest_first
+from gan_dist.storage.metrics_file import read_rows
+from gan_dist.storage.saver import Saver
+from gan_dist.storage.weights import load_generator, save_weights
 from tests.conftest import ROOT, train_alone
 from tests.runs import fill, last_step, ranks, small_disk, start, wait_until
 
@@ -172,7 +172,7 @@ def test_fuzzed_checkpoints_are_refused(saved: Path) -> None:
 
 
 def test_save_that_still_runs_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saver = Saver(tmp_path, Checkpoint())
+    saver = Saver(tmp_path)
     saver.save(make_tensors(), STATE, before=lambda: time.sleep(0.5))
     assert list(tmp_path.iterdir()) == []
     saver.save(make_tensors(), STATE | {"step": 8}, before=lambda: None)
@@ -183,7 +183,7 @@ def test_save_that_still_runs_is_waited_for(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_save_that_fails_for_any_reason_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saver = Saver(tmp_path, Checkpoint())
+    saver = Saver(tmp_path)
     saver.save(make_tensors(), STATE | {"odd": {1, 2}}, before=lambda: None)  # a set: json refuses it with a TypeError
     saver.wait()
     assert saver.failure == "Object of type set is not JSON serializable"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gan_dist.config import parse
+from gan_dist.config.options import parse
 from tests.conftest import ROOT, train_alone
 
 
@@ -140,15 +140,15 @@ def test_help_has_every_option_and_its_default() -> None:
 
 
 def test_files_beside_train_hide_no_module(tmp_path: Path) -> None:
-    """Run as a script, `import step` must not find gan_dist/step.py."""
-    (tmp_path / "step.py").write_text("")
+    """Run as a script, `import errors` must not find gan_dist/errors.py."""
+    (tmp_path / "errors.py").write_text("")
     (tmp_path / "sitecustomize.py").write_text(
-        "import atexit\ndef late():\n    import step\n    print(step.__file__)\natexit.register(late)\n"
+        "import atexit\ndef late():\n    import errors\n    print(errors.__file__)\natexit.register(late)\n"
     )
     done = train_alone("--print-config", PYTHONPATH=str(tmp_path))
-    assert done.stdout.splitlines()[-1] == str(tmp_path / "step.py")
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "errors.py")
 
 
 def test_options_do_not_wait_for_torch() -> None:
-    code = "import sys; from gan_dist.config import parse; parse([]); sys.exit('torch' in sys.modules)"
+    code = "import sys; from gan_dist.config.options import parse; parse([]); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ).returncode == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_dist.data import IMAGES, _write_first_possible, load_images
+from gan_dist.data.mnist import IMAGES, _write_first_possible, load_images
 from gan_dist.errors import UserError
 from tests.conftest import DATA_DIR, ROOT, train_alone
 
@@ -147,7 +147,7 @@ def test_user_without_a_home(tmp_path: Path) -> None:
     setpriv = ["setpriv", "--reuid=54321", sys.executable, "-m"]
     if subprocess.run([*setpriv, "this"], capture_output=True).returncode:
         pytest.skip("another user cannot run this Python")
-    command = [*setpriv, "gan_dist.data", "--dataset", "mnist-5k", "--data-dir"]
+    command = [*setpriv, "gan_dist.download", "--dataset", "mnist-5k", "--data-dir"]
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are for nobody else
         os.chmod(folder, 0o777)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.world_size import train
-from gan_dist.config import parse
+from gan_dist.config.options import parse
 from gan_dist.models import names
 from tests.conftest import DATA_DIR, ROOT, launch, train_alone
 from tests.runs import difference
@@ -90,9 +90,8 @@ def test_machine_whose_accelerator_is_strange(data_args: list[str], tmp_path: Pa
 @pytest.mark.parametrize("hidden", [[], ["pynvml", "amdsmi"]])
 def test_readings_do_not_need_the_driver(hidden: list[str]) -> None:
     """Of a GPU that is not there, with NVML and without it, as with AMD's GPUs."""
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({hidden})); import torch; from gan_dist.device import readings\n"
-    )
+    code = f"import sys; sys.modules.update(dict.fromkeys({hidden}))\n"
+    code += "import torch; from gan_dist.distributed.numerics import readings\n"
     code += "print(readings(torch.device('cuda')), readings(torch.device('cpu')).keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "{'peak_memory_gb': 0.0} dict_keys(['peak_memory_gb'])\n", done.stderr

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.world_size import largest_difference, launch_line, train
-from gan_dist.metrics_file import read_rows
+from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import DATA_DIR, NUM_GPUS, ROOT, VISIBLE_GPUS
 from tests.runs import difference, hang_rank_1, last_step, start_command, wait_until
 
@@ -54,7 +54,7 @@ def test_cpu_configs_train_on_the_cpu(config: str, processes: int, data_args: li
 
 
 def test_launch_sh_finds_gpus_that_compute() -> None:
-    done = subprocess.run([sys.executable, "-m", "gan_dist.gpus"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "gan_dist.distributed.gpus"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == str(min(2, NUM_GPUS)), done.stderr
 
 

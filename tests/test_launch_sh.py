@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_dist import checkpoint
-from gan_dist.gpus import compute
+from gan_dist.distributed.gpus import compute
+from gan_dist.storage import checkpoint
 from tests.conftest import ROOT
 from tests.runs import last_step
 from tests.test_data import NO_NETWORK

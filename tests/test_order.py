@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import torch
 
-from gan_dist.order import Stream, image_indices, normal, permutation
+from gan_dist.data.order import Stream, image_indices, normal, permutation
 
 
 def test_an_epoch_has_every_image_once() -> None:

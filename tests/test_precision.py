@@ -10,10 +10,11 @@ import torch
 from torch.amp import GradScaler
 
 from benchmarks.world_size import largest_difference, launch_line, losses, train
-from gan_dist import checkpoint, models
-from gan_dist.metrics_file import read_rows
-from gan_dist.precision import Update
-from gan_dist.step import AdversarialStep, Batch
+from gan_dist import models
+from gan_dist.adversarial.optimizer import ScaledOptimizer
+from gan_dist.adversarial.step import AdversarialStep, Batch
+from gan_dist.storage import checkpoint
+from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, launch, train_alone
 from tests.runs import difference
 
@@ -25,11 +26,13 @@ def make(scale_g: float = 2.0**10, scale_d: float = 2.0**10, max_norm: float | N
     generator, discriminator = pair.Generator(), pair.Discriminator()
     for network in (generator, discriminator):
         autocast_fp16(network)
-    update_g, update_d = (
-        Update(network, torch.optim.Adam(network.parameters(), 1e-3, fused=True), GradScaler("cpu", scale), max_norm)
+    optimizer_g, optimizer_d = (
+        ScaledOptimizer(
+            network, torch.optim.Adam(network.parameters(), 1e-3, fused=True), GradScaler("cpu", scale), max_norm
+        )
         for network, scale in ((generator, scale_g), (discriminator, scale_d))
     )
-    return AdversarialStep(generator, discriminator, update_g, update_d)
+    return AdversarialStep(generator, discriminator, optimizer_g, optimizer_d)
 
 
 def autocast_fp16(network: torch.nn.Module) -> None:
@@ -43,7 +46,7 @@ def run(step: AdversarialStep) -> None:
     step(Batch(torch.rand(8, 1, 28, 28) * 2 - 1, torch.randn(8, 100)))
 
 
-def state(update: Update) -> list[torch.Tensor]:
+def state(update: ScaledOptimizer) -> list[torch.Tensor]:
     """Weights and what the optimizer knows."""
     tensors = [p.detach().clone() for p in update.network.parameters()]
     return tensors + [t.clone() for s in update.optimizer.state.values() for t in s.values()]
@@ -57,7 +60,7 @@ def changed(before: list[torch.Tensor], after: list[torch.Tensor]) -> bool:
 def test_overflow_of_one_network_leaves_the_other_alone(overflows: str) -> None:
     step = make()
     run(step)  # the optimizers' first step makes their state
-    updates = {"g": step.update_g, "d": step.update_d}
+    updates = {"g": step.optimizer_g, "d": step.optimizer_d}
     updates[overflows].scaler.update(2.0**127)
     other = updates["d" if overflows == "g" else "g"]
     before, before_other = state(updates[overflows]), state(other)
@@ -70,18 +73,18 @@ def test_overflow_of_one_network_leaves_the_other_alone(overflows: str) -> None:
 
 def test_scalers_grow_on_their_own() -> None:
     step = make(scale_g=4.0, scale_d=16.0)
-    for scaler in (step.update_g.scaler, step.update_d.scaler):
+    for scaler in (step.optimizer_g.scaler, step.optimizer_d.scaler):
         scaler.set_growth_interval(3)
     for _ in range(3):
         run(step)
-    assert (step.update_g.scaler.get_scale(), step.update_d.scaler.get_scale()) == (8.0, 32.0)
+    assert (step.optimizer_g.scaler.get_scale(), step.optimizer_d.scaler.get_scale()) == (8.0, 32.0)
 
 
 def test_scale_does_not_matter() -> None:
     one, other = make(scale_g=1.0, scale_d=1.0), make(scale_g=2.0**12, scale_d=2.0**8)
     run(one)
     run(other)
-    for a, b in ((one.update_d, other.update_d), (one.update_g, other.update_g)):
+    for a, b in ((one.optimizer_d, other.optimizer_d), (one.optimizer_g, other.optimizer_g)):
         for p, q in zip(a.network.parameters(), b.network.parameters(), strict=True):
             assert p.grad is not None
             assert q.grad is not None
@@ -110,7 +113,7 @@ def test_fp16_resumes_exactly(num_processes: int, data_args: list[str], tmp_path
 def test_clipping_is_of_each_networks_own_gradient(scale: float) -> None:
     step = make(scale, scale, max_norm=0.01)
     run(step)
-    for update in (step.update_g, step.update_d):
+    for update in (step.optimizer_g, step.optimizer_d):
         norm = torch.nn.utils.get_total_norm([p.grad for p in update.network.parameters() if p.grad is not None])
         assert norm == pytest.approx(0.01, rel=1e-3)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.world_size import largest_difference, losses, train
+from gan_dist.distributed.launcher import check_size
 from gan_dist.errors import UserError
-from gan_dist.launcher import check_size
 from tests.conftest import launch, train_alone
 
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gan_dist.config import parse
-from gan_dist.metrics_file import read_rows
-from gan_dist.names import METRICS, dashboard_name
-from gan_dist.pictures import save_curves
+from gan_dist.config.options import parse
+from gan_dist.storage.metrics_file import read_rows
+from gan_dist.tracking.names import METRICS, dashboard_name
+from gan_dist.tracking.pictures import save_curves
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 
 import gan_dist
 from gan_dist import models
-from gan_dist.config import parse
+from gan_dist.config.options import parse
+from gan_dist.data.order import Stream, normal
 from gan_dist.errors import UserError
-from gan_dist.metrics_file import read_rows
-from gan_dist.order import Stream, normal
-from gan_dist.run_folder import RunFolder, new_folder
+from gan_dist.storage.metrics_file import read_rows
+from gan_dist.storage.run_folder import RunFolder, new_folder
 from tests.conftest import ROOT, train_alone
 from tests.runs import last_step, start, wait_until
 
@@ -219,15 +219,15 @@ def test_restarted_job_finds_its_own_folder(tmp_path: Path, monkeypatch: pytest.
     assert new_folder("linear") == Path("runs/linear")
     own = new_folder("linear")
     assert own == Path("runs/linear-2")
-    RunFolder(own).begin(parse([]))
+    RunFolder(own).begin("")
     assert new_folder("linear") == Path("runs/linear-3")
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert new_folder("linear") == own
-    RunFolder(own).enter(parse(["--resume", "never"]))
+    RunFolder(own).enter(check=lambda record: None, must_be_new=True)
     (own / ".job").write_text("another")
     assert new_folder("linear") == Path("runs/linear-4")
     with pytest.raises(UserError, match="--resume never"):
-        RunFolder(own).enter(parse(["--resume", "never"]))
+        RunFolder(own).enter(check=lambda record: None, must_be_new=True)
 
 
 def test_git_commit_is_of_this_code(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_git_commit_is_of_this_code(tmp_path: Path) -> None:
     package = tmp_path / "environment" / "gan_dist"
     shutil.copytree(ROOT / "gan_dist", package)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", str(tmp_path)]
-    code = "from gan_dist.describe import _git_commit; print(_git_commit())"
+    code = "from gan_dist.training.describe import _git_commit; print(_git_commit())"
     command, environment = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(package.parent)}
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
         subprocess.run([*git, *words], check=True)

@@ -6,9 +6,9 @@ from torch import nn
 from torch.amp import GradScaler
 
 from gan_dist import models
-from gan_dist.losses import discriminator_loss, generator_loss
-from gan_dist.precision import Update
-from gan_dist.step import AdversarialStep, Batch
+from gan_dist.adversarial.objectives import discriminator_loss, generator_loss
+from gan_dist.adversarial.optimizer import ScaledOptimizer
+from gan_dist.adversarial.step import AdversarialStep, Batch
 
 MODELS = models.names()
 
@@ -18,11 +18,11 @@ def make(model: str) -> tuple[nn.Module, nn.Module, AdversarialStep]:
     pair = models.load(model)
     generator, discriminator = pair.Generator(latent_dim=8).double(), pair.Discriminator().double()
     off = GradScaler("cpu", enabled=False)
-    update_g, update_d = (
-        Update(network, torch.optim.Adam(network.parameters(), lr=1e-3), off, None)
+    optimizer_g, optimizer_d = (
+        ScaledOptimizer(network, torch.optim.Adam(network.parameters(), lr=1e-3), off, None)
         for network in (generator, discriminator)
     )
-    return generator, discriminator, AdversarialStep(generator, discriminator, update_g, update_d)
+    return generator, discriminator, AdversarialStep(generator, discriminator, optimizer_g, optimizer_d)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -83,7 +83,7 @@ def test_update_of_g_leaves_d_alone(model: str) -> None:
     def remember(*_: object) -> None:
         after_d[:] = [None if p.grad is None else p.grad.clone() for p in discriminator.parameters()]
 
-    step.update_d.optimizer.register_step_post_hook(remember)
+    step.optimizer_d.optimizer.register_step_post_hook(remember)
     for _ in range(2):
         step(Batch(torch.zeros(4, 1, 28, 28).double(), torch.randn(4, 8).double()))
     assert forwards == ["G", "D", "D"] * 2

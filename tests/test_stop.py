@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.world_size import train
-from gan_dist import checkpoint
+from gan_dist.storage import checkpoint
 from tests.conftest import launch
 from tests.runs import TRAIN, difference, hang_rank_1, last_step, ranks, start, start_command, wait_until
 

@@ -19,8 +19,8 @@ from PIL import Image
 from safetensors.torch import load
 
 from benchmarks.world_size import largest_difference, train
-from gan_dist.config import parse
-from gan_dist.metrics_file import read_rows
+from gan_dist.config.options import parse
+from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, train_alone
 from tests.runs import kill, last_step, small_disk, start, wait_until
 from tests.wandb_server import WandbServer

@@ -11,7 +11,7 @@ from types import ModuleType
 
 def names() -> list[str]:
     """What `--model` takes."""
-    return [module.name for module in pkgutil.iter_modules(__path__)]
+    return [module.name for module in pkgutil.iter_modules(__path__) if module.name != "contract"]
 
 
 def load(name: str) -> ModuleType:
@@ -19,16 +19,3 @@ def load(name: str) -> ModuleType:
     if name not in names():
         raise ValueError(f"no model {name!r} in gan_dist/models")
     return importlib.import_module(f"{__name__}.{name}")
-
-
-def takes_single_rows(name: str, latent_dim: int) -> bool:
-    """Whether a pair can train on parts of one row: torch's BatchNorm refuses a single value of a channel."""
-    import torch  # here, so that `train.py --help` does not wait for it
-
-    pair = load(name)
-    try:
-        with torch.no_grad():
-            pair.Discriminator()(pair.Generator(latent_dim=latent_dim)(torch.zeros(1, latent_dim)))
-    except ValueError as error:
-        return "more than 1 value per channel" not in str(error)
-    return True

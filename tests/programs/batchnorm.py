@@ -7,8 +7,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_dist.norm import GlobalBatchNorm, make_global
-from gan_dist.processes import make_accelerator
+from gan_dist.distributed.batchnorm import GlobalBatchNorm, make_global
+from gan_dist.distributed.processes import make_accelerator
 
 
 class Doubled(nn.BatchNorm2d):

@@ -14,10 +14,10 @@ from torch.amp import GradScaler
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from gan_dist import models
-from gan_dist.metrics import Meter
-from gan_dist.networks import make_adam
-from gan_dist.precision import Update
-from gan_dist.step import AdversarialStep, Batch
+from gan_dist.adversarial.optimizer import ScaledOptimizer
+from gan_dist.adversarial.step import AdversarialStep, Batch
+from gan_dist.tracking.meter import Meter
+from gan_dist.training.state import make_adam
 
 
 def on_gpu(network: nn.Module) -> nn.Module:
@@ -33,19 +33,19 @@ def run(model: str, accumulate: int, scaled: bool) -> None:
     accelerator = Accelerator(cpu=True)
     accelerator.state.device = torch.device("gpu")
     pair = models.load(model)
-    update_g, update_d = (
-        Update(network, make_adam(network, 1e-3, (0.5, 0.9)), GradScaler("gpu", enabled=scaled), 1.0)
+    optimizer_g, optimizer_d = (
+        ScaledOptimizer(network, make_adam(network, 1e-3, (0.5, 0.9)), GradScaler("gpu", enabled=scaled), 1.0)
         for network in (on_gpu(pair.Generator()), on_gpu(pair.Discriminator()))
     )
-    step = AdversarialStep(update_g.network, update_d.network, update_g, update_d, accumulate)
-    meter = Meter(accelerator, 2, 1, torch.float32)
+    step = AdversarialStep(optimizer_g.network, optimizer_d.network, optimizer_g, optimizer_d, accumulate)
+    meter = Meter(optimizer_g.network, optimizer_d.network, accelerator, log_every=2, first_step=1)
     for _ in range(2):
         result = step(Batch(torch.empty(8, 1, 28, 28, device="gpu"), torch.empty(8, 100, device="gpu")))
         meter.update(result)
     for tensor in [*result, meter.losses]:
         assert tensor is not None  # with clipping there are norms
         assert tensor.device.type == "gpu"
-    print(model, accumulate, update_g.scaler.is_enabled())
+    print(model, accumulate, optimizer_g.scaler.is_enabled())
 
 
 if __name__ == "__main__":

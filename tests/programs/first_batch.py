@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_dist.config import parse
-from gan_dist.data import load_images
-from gan_dist.order import image_indices
-from gan_dist.processes import make_accelerator
-from gan_dist.trainer import make_batches
+from gan_dist.config.options import parse
+from gan_dist.data.mnist import load_images
+from gan_dist.data.order import image_indices
+from gan_dist.distributed.processes import make_accelerator
+from gan_dist.training.trainer import make_batches
 
 if __name__ == "__main__":
     config = parse(sys.argv[2:])

@@ -6,23 +6,23 @@ import torch
 from accelerate import Accelerator
 from torch.amp import GradScaler
 
-from gan_dist import trainer
-from gan_dist.config import Config, parse
-from gan_dist.networks import Networks
+from gan_dist.config.options import Config, parse
+from gan_dist.training import trainer
+from gan_dist.training.state import TrainingState
 from tests.test_precision import autocast_fp16
 
 
-class Fp16Networks(Networks):
+class Fp16State(TrainingState):
     """Scales that are so large that the first steps overflow, and that then grow every few steps."""
 
     def __init__(self, config: Config, accelerator: Accelerator) -> None:
         super().__init__(config, accelerator)
-        for update, scale, interval in ((self.updates["d"], 2.0**30, 7), (self.updates["g"], 2.0**26, 5)):
+        for update, scale, interval in ((self.optimizers["d"], 2.0**30, 7), (self.optimizers["g"], 2.0**26, 5)):
             autocast_fp16(update.network)
             update.scaler = GradScaler("cpu", scale, growth_interval=interval)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    trainer.Networks = Fp16Networks  # type: ignore[misc]
+    trainer.TrainingState = Fp16State  # type: ignore[misc]
     sys.exit(trainer.Trainer(parse(sys.argv[1:])).run())

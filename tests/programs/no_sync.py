@@ -4,22 +4,23 @@ import sys
 
 import torch
 
-from gan_dist.config import parse
-from gan_dist.metrics import Meter
-from gan_dist.trainer import Trainer
+from gan_dist.config.options import parse
+from gan_dist.tracking.meter import Meter
+from gan_dist.training.trainer import Trainer
 
 if __name__ == "__main__":
     trainer = Trainer(parse(sys.argv[1:]))
-    meter = Meter(trainer.accelerator, 20, 1, trainer.batches.dtype)
+    state = trainer.state
+    meter = Meter(state.generator, state.discriminator, trainer.accelerator, log_every=20, first_step=1)
     for step in range(20):
         if step == 5:  # libraries are loaded and memory is there
             torch.cuda.set_sync_debug_mode("error")
-        result = trainer.networks.step(trainer.batches(step + 1))
+        result = trainer.state.step(trainer.batches(step + 1))
         meter.update(result)
     try:
         torch.ones((), device=trainer.accelerator.device).item()
     except RuntimeError:
         print("it would have been told")
     torch.cuda.set_sync_debug_mode("default")
-    meter.read(result, trainer.networks)
+    meter.read(result)
     trainer.accelerator.end_training()

@@ -6,8 +6,8 @@ import sys
 
 import torch
 
-from gan_dist.config import parse
-from gan_dist.trainer import Trainer
+from gan_dist.config.options import parse
+from gan_dist.training.trainer import Trainer
 
 if __name__ == "__main__":
     torch.backends.cuda.matmul.allow_tf32 = True  # as Accelerate does where its config compiles

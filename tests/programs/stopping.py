@@ -11,8 +11,8 @@ import time
 
 import torch
 
-from gan_dist.processes import make_accelerator
-from gan_dist.stop import StopRequest
+from gan_dist.distributed.processes import make_accelerator
+from gan_dist.distributed.stop import StopRequest
 
 FIRST = 100_000  # a resumed run
 TIMEOUT = 0.05  # minutes

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
-from gan_dist.config import parse
-from gan_dist.trainer import Trainer
+from gan_dist.config.options import parse
+from gan_dist.training.trainer import Trainer
 
 
 def main() -> None:
@@ -24,17 +24,17 @@ def main() -> None:
 
         return hook
 
-    trainer.networks.step.generator.register_comm_hook(None, count("G"))  # type: ignore[operator]
-    trainer.networks.step.discriminator.register_comm_hook(None, count("D"))  # type: ignore[operator]
-    trainer.networks.updates["d"].optimizer.register_step_post_hook(lambda *_: phase.__setitem__(0, "g"))
-    trainer.networks.updates["g"].optimizer.register_step_post_hook(lambda *_: phase.__setitem__(0, "d"))
+    trainer.state.step.generator.register_comm_hook(None, count("G"))  # type: ignore[operator]
+    trainer.state.step.discriminator.register_comm_hook(None, count("D"))  # type: ignore[operator]
+    trainer.state.optimizers["d"].optimizer.register_step_post_hook(lambda *_: phase.__setitem__(0, "g"))
+    trainer.state.optimizers["g"].optimizer.register_step_post_hook(lambda *_: phase.__setitem__(0, "d"))
     steps = 3
     for step in range(steps):
-        trainer.networks.step(trainer.batches(step + 1))
+        trainer.state.step(trainer.batches(step + 1))
     numbers = {name: num / steps for name, num in sent.items()}
     numbers |= {
-        "G": sum(p.numel() for p in trainer.networks.generator.parameters()),
-        "D": sum(p.numel() for p in trainer.networks.discriminator.parameters()),
+        "G": sum(p.numel() for p in trainer.state.generator.parameters()),
+        "D": sum(p.numel() for p in trainer.state.discriminator.parameters()),
     }
     if trainer.is_main:
         print(json.dumps(numbers))

@@ -1,0 +1,1 @@
+"""The adversarial step: what D and G learn from a batch."""

@@ -1,0 +1,58 @@
+"""Optimizers with their loss scalers: mixed precision is a property of the run, the step says the same in every one."""
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam, Optimizer
+
+
+class ScaledOptimizer:
+    """One network's way from a loss to new weights, with a loss scaler of its own.
+
+    A scaler that both networks share would halve its scale for both when one overflows, grow twice as fast, and
+    unscale the gradients of one with the scale of the other. Without fp16 the scaler is switched off and does
+    nothing. max_norm: gradients are scaled down to this Euclidean norm, if it is not None.
+    """
+
+    def __init__(self, network: nn.Module, optimizer: Optimizer, scaler: GradScaler, max_norm: float | None) -> None:
+        self.network, self.optimizer = network, optimizer
+        self.scaler, self.max_norm = scaler, max_norm
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a scalar loss."""
+        self.scaler.scale(loss).backward()
+
+    def step(self) -> Tensor | None:
+        """Change the weights, unless a gradient overflowed -> the norm of the gradient before it was scaled down."""
+        self.scaler.unscale_(self.optimizer)
+        norm = None
+        if self.max_norm is not None:
+            norm = clip_grad_norm_(self.network.parameters(), self.max_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return norm
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self.optimizer.zero_grad()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """{name: live tensor} of what the optimizer knows of each parameter."""
+        return {
+            f"{name}.{key}": tensor
+            for name, parameter in self.network.named_parameters()
+            if parameter in self.optimizer.state
+            for key, tensor in self.optimizer.state[parameter].items()
+        }
+
+
+def make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
+    """Adam for the parameters that are not frozen."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer = Adam(parameters, lr, betas, fused=True)
+    # The state that Adam would make in its first step, here already, so that a checkpoint can be loaded into it.
+    for p in parameters:
+        step = torch.zeros((), dtype=torch.float32, device=p.device)
+        optimizer.state[p] = {"step": step, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+    return optimizer

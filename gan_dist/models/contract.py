@@ -1,0 +1,48 @@
+"""What a pair of networks does, seen before the first step."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan_dist import models
+
+
+@contextlib.contextmanager
+def unchanged(network: nn.Module) -> Iterator[None]:
+    """Whatever forwards are made inside, the buffers of `network` and torch's generators are afterwards as before."""
+    kept = [buffer.clone() for buffer in network.buffers()]
+    gpus = {p.device for p in network.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(gpus):
+        yield
+    with torch.no_grad():
+        for buffer, value in zip(network.buffers(), kept, strict=True):
+            buffer.copy_(value)
+
+
+@torch.no_grad()
+def looks_across_batch(network: nn.Module, inputs: Tensor) -> bool:
+    """Whether a row of the output depends on other rows of the inputs [N, ...], as with BatchNorm in training."""
+    if any(isinstance(module, _BatchNorm) for module in network.modules()):  # even if it starts out with zero weights
+        return True
+    others = inputs.clone()
+    others[1:] = torch.linspace(-1, 1, others[1:].numel(), dtype=inputs.dtype).view_as(others[1:])
+    first_rows = []
+    for batch in (inputs, others):
+        with unchanged(network):
+            torch.manual_seed(0)  # the same Dropout both times
+            first_rows.append(network(batch)[0])
+    return not torch.equal(*first_rows)
+
+
+def takes_single_rows(name: str, latent_dim: int) -> bool:
+    """Whether a pair can train on parts of one row: torch's BatchNorm refuses a single value of a channel."""
+    pair = models.load(name)
+    try:
+        with torch.no_grad():
+            pair.Discriminator()(pair.Generator(latent_dim=latent_dim)(torch.zeros(1, latent_dim)))
+    except ValueError as error:
+        return "more than 1 value per channel" not in str(error)
+    return True

@@ -1,0 +1,121 @@
+"""The folder of one run: whose it is, and what of it a resumed run keeps."""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from gan_dist.distributed.processes import start_time
+from gan_dist.errors import UserError
+from gan_dist.storage import checkpoint
+from gan_dist.storage.checkpoints import make_new
+from gan_dist.storage.metrics_file import read_rows
+
+OPTIONS = "config.yaml"
+
+
+class RunFolder:
+    """Made or entered by the main process, and locked until it ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.checkpoints = path, path / "checkpoints"
+        self._lock: TextIO | None = None
+
+    def enter(self, check: Callable[[Path], None], must_be_new: bool = False) -> None:
+        """Make the folder, or enter one that holds a run whose recorded options pass `check`. Raises UserError."""
+        with writing(self.path):
+            if (self.path / OPTIONS).is_file():
+                if must_be_new and not began_here(self.path):
+                    raise UserError(f"--resume never: {self.path} holds a run; name another folder with --run-dir")
+                check(self.path / OPTIONS)
+                self._take_lock()
+                checkpoint.clean(self.checkpoints)
+                return
+            # A run that was killed while it began may have left a checkpoint to begin from.
+            if self.path.exists() and {file.name for file in self.path.glob("[!.]*")} - {"checkpoints"}:
+                raise UserError(f"run folder {self.path}: is not empty and holds no run; name another with --run-dir")
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+
+    def begin(self, options: str) -> None:
+        """Record the options and the job, and make room for pictures and checkpoints. Raises UserError."""
+        with writing(self.path):
+            self._replace(OPTIONS, options)
+            (self.path / "img").mkdir(exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+            self._replace(".job", _job())
+
+    def take_id(self, recorded: object, anew: bool = False) -> str:
+        """The id of this run in dashboards: the folder's own, or that of a checkpoint in it, or a new one."""
+        file = self.path / ".id"
+        with writing(self.path):
+            known = None if anew else file.read_text() if file.exists() else recorded
+            run_id = known if isinstance(known, str) and re.fullmatch("[0-9a-f]{8}", known) else secrets.token_hex(4)
+            self._replace(".id", run_id)
+        return run_id
+
+    def cut_metrics(self, step: int) -> None:
+        """Drop the rows of metrics.jsonl after `step`, and one that a kill cut short. Raises UserError."""
+        with writing(self.path):
+            try:
+                rows = [row for row in read_rows(self.path / "metrics.jsonl") if row["step"] <= step]
+            except (ValueError, KeyError, TypeError):
+                raise UserError(f"run folder {self.path}: its metrics.jsonl is damaged; delete that file") from None
+            self._replace("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+    def _take_lock(self) -> None:
+        # The system drops a lock of this kind when its process ends, even if killed.
+        lock = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(
+                f"run folder {self.path}: {lock.read().strip()} trains in it; name another with --run-dir"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def _replace(self, name: str, text: str) -> None:
+        new = self.path / f".new_{name}"
+        new.write_text(text)
+        os.replace(new, self.path / name)
+
+
+def new_folder(name: str) -> Path:
+    """A folder of its own in runs/ for a job; after a restart by its launcher the same again. Raises UserError."""
+    for folder in Path("runs").glob("*"):
+        if folder.name.startswith(name) and began_here(folder):
+            return folder
+    with writing(Path("runs")):
+        return make_new(Path("runs", name))
+
+
+def began_here(folder: Path) -> bool:
+    """Whether this job has begun in a run folder, before its launcher restarted its processes."""
+    file = folder / ".job"
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0" and file.is_file() and file.read_text() == _job()
+
+
+def _job() -> str:
+    """What tells the processes of one launcher from all others, and stays when it restarts them."""
+    return f"started at {start_time()} by process {os.getppid()} on {socket.gethostname()}"
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn an OSError inside into a UserError about the run folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"run folder {folder}: cannot be written ({error.strerror}); name another with --run-dir"
+        ) from None

@@ -1,0 +1,71 @@
+"""When checkpoints are written, by whom, and which of them stay or are resumed from."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gan_dist.adversarial.finite import check_finite
+from gan_dist.errors import reason
+from gan_dist.storage import checkpoint
+from gan_dist.storage.checkpoint import Tensors
+from gan_dist.storage.checkpoints import newest_first
+
+
+class Saver:
+    """Writes checkpoints on a thread of the main process while training goes on.
+
+    Only the copy to the host holds training up. A save that fails is told and tried again when the next is
+    due; `failure` says why the last one failed, or is None. every, minutes: steps and minutes between two saves,
+    whichever is sooner; keep: how many stay.
+    """
+
+    def __init__(self, folder: Path, every: int = 1000, minutes: float = 10.0, keep: int = 3) -> None:
+        self.folder, self.every, self.minutes, self.keep = folder, every, minutes, keep
+        self.failure: str | None = None
+        self.last_step = -1  # of the last save that was begun
+        self._last_good: Path | None = None
+        self._last_time = time.monotonic()
+        self._thread: threading.Thread | None = None
+
+    def is_due(self, step: int) -> bool:
+        """Whether the steps or the minutes since the last save say so."""
+        minutes = (time.monotonic() - self._last_time) / 60
+        return step % self.every == 0 or minutes >= self.minutes
+
+    def save(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
+        """Copy `tensors` to the host and write them as `state["step"]`; `before` runs first, on the thread."""
+        if self._thread and self._thread.is_alive():
+            print("waiting for the last checkpoint to be written", file=sys.stderr)
+        self.wait()
+        copies = {
+            name: {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in group.items()}
+            for name, group in tensors.items()
+        }
+        self.last_step, self._last_time = state["step"], time.monotonic()
+        self._thread = threading.Thread(target=self._write, args=(copies, state, before))
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when nothing is being written any more."""
+        if self._thread:
+            self._thread.join()
+
+    def _write(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
+        target = self.folder / f"step_{state['step']:08d}"
+        try:
+            check_finite(state["step"], tensors)
+            before()
+            checkpoint.write(target, tensors, state)
+            self.failure, self._last_good = None, target
+            with contextlib.suppress(OSError):  # what cannot be removed now is tried again the next time
+                for old in newest_first(self.folder)[self.keep :]:
+                    checkpoint.remove(old)
+        except Exception as error:  # whatever it is: a thread that dies of it would die without a word
+            self.failure = reason(error)
+            last = self._last_good or next(iter(newest_first(self.folder)), "none")
+            words = f"{target.name} was not saved ({self.failure}); last good checkpoint: {last}"
+            print(f"warning: {words}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What a run shows: metrics, pictures, the terminal, dashboards."""

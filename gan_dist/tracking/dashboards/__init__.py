@@ -1,0 +1,93 @@
+"""Dashboards that a run can be followed in. Each is one file with one class; guard.py keeps them from training.
+
+A class here may block, raise or die: it runs on the guard's thread.
+"""
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_dist.errors import UserError
+
+NAMES = ("wandb", "trackio", "tensorboard")  # of the packages as well
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG in the run folder."""
+
+    file: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Numbers to be shown as a distribution, [N]."""
+
+    numbers: NDArray[np.float32]
+
+
+Value = float | Picture | Histogram
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a dashboard is told of a run."""
+
+    folder: Path
+    id: str  # the same for a resumed run
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+class Dashboard(Protocol):
+    """Every method may raise."""
+
+    name: str
+
+    def start(self, last_step: int) -> int:
+        """Connect to the run, which goes on after `last_step`, 0 if it is new -> the last step already there, or -1."""
+
+    def log(self, step: int, values: dict[str, Value]) -> None:
+        """Show values of a step. Steps only grow."""
+
+    def alert(self, title: str, text: str) -> None:
+        """Tell people."""
+
+    def save_weights(self, folder: Path, metadata: dict[str, str]) -> None:
+        """Keep a folder of weights."""
+
+    def finish(self, exit_code: int) -> None:
+        """Close the run."""
+
+    def remedy(self) -> str:
+        """What to do by hand for what did not arrive."""
+
+
+def check(names: list[str]) -> None:
+    """Raise UserError for a tracker that does not exist or is not installed."""
+    for name in names:
+        if name != "none" and name not in NAMES:
+            raise UserError(f"--tracker {name}: take {', '.join(NAMES)} (several with commas) or none")
+        if name in NAMES and find_spec(name) is None:
+            raise UserError(f"--tracker {name}: is not installed; pip install {name}, or take --tracker none")
+    if "none" in names and len(names) > 1:
+        raise UserError(f"--tracker {','.join(names)}: none goes with no other")
+
+
+def make(name: str, info: RunInfo) -> Dashboard:
+    """The dashboard of that name. Imports its package only now."""
+    if name == "wandb":
+        from gan_dist.tracking.dashboards.wandb_run import WandbRun
+
+        return WandbRun(info)
+    if name == "trackio":
+        from gan_dist.tracking.dashboards.trackio_run import TrackioRun
+
+        return TrackioRun(info)
+    from gan_dist.tracking.dashboards.tensorboard_run import TensorBoardRun
+
+    return TensorBoardRun(info)

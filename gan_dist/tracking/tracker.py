@@ -1,0 +1,146 @@
+"""What a run shows, all of it from the main process: metrics.jsonl, pictures, the terminal, dashboards."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from torch import Tensor
+from tqdm import tqdm
+
+from gan_dist.storage.metrics_file import MetricsFile, read_rows
+from gan_dist.storage.run_folder import writing
+from gan_dist.tracking.alerts import Alert, Watch
+from gan_dist.tracking.dashboards import Histogram, Picture, RunInfo, Value, make
+from gan_dist.tracking.guard import Guard
+from gan_dist.tracking.names import dashboard_name
+from gan_dist.tracking.pictures import save_curves, save_grid
+
+
+class Tracker:
+    """Off the main process every method does nothing.
+
+    A disk that cannot be written costs rows and pictures, with a warning, never the run. dashboards: their names.
+    """
+
+    def __init__(
+        self, folder: Path, dashboards: Sequence[str], batch_size: int, total_steps: int, accelerator: Accelerator
+    ) -> None:
+        self.folder, self.dashboards = folder, dashboards
+        self.batch_size, self.total_steps = batch_size, total_steps
+        self.is_main = accelerator.is_main_process
+        self.guards: list[Guard] = []
+        self._watch = Watch()
+        self._warned = ""
+
+    def open(self, step: int, run_id: str, described: dict[str, Any]) -> None:
+        """Begin, or go on after `step`; `described` is the configuration for dashboards. Raises UserError."""
+        self._log_time, self._log_step = time.monotonic(), step
+        with writing(self.folder):
+            self._metrics = MetricsFile(self.folder / "metrics.jsonl")
+        self._bar = tqdm(
+            total=self.total_steps, initial=step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
+        )
+        history = [(row["step"], _in_dashboards(row)) for row in read_rows(self.folder / "metrics.jsonl")]
+        for name in self.dashboards:
+            guard = Guard(make(name, RunInfo(self.folder.absolute(), run_id, described)))
+            guard.begin(step, history)
+            self.guards.append(guard)
+
+    @contextlib.contextmanager
+    def _tolerate(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            warning = f"warning: {self.folder}: {what} not written ({error.strerror})"
+            if warning != self._warned:
+                print(warning, file=sys.stderr)
+            self._warned = warning
+
+    def sync(self) -> None:
+        """Bring the rows so far to the disk. Raises OSError."""
+        self._metrics.sync()
+
+    def log(self, step: int, epoch: int, numbers: dict[str, float]) -> None:
+        """Add a row to metrics.jsonl and the dashboards, and tell the terminal."""
+        if not self.is_main:
+            return
+        now, batch_size = time.monotonic(), self.batch_size
+        speed = (step - self._log_step) * batch_size / (now - self._log_time)
+        row = {"step": step, "epoch": epoch, "images_seen": step * batch_size, **numbers}
+        row["images_per_second"] = round(speed, 1)
+        with self._tolerate("metrics.jsonl"):
+            self._metrics.append(row)
+        self._send(step, _in_dashboards(row))
+        losses = {name: f"{numbers[name]:.3f}" for name in ("loss_d", "loss_g")}
+        if self._bar.disable:
+            shown = " ".join(f"{name} {value}" for name, value in losses.items())
+            left = timedelta(seconds=round((self.total_steps - step) * batch_size / speed))
+            print(f"step {step}/{self.total_steps} epoch {epoch} {shown} {speed:.0f} images/s, {left} left", flush=True)
+        else:
+            self._bar.set_postfix({"epoch": epoch, **losses, "images/s": f"{speed:.0f}"}, refresh=False)
+            self._bar.update(step - self._log_step)
+        self._log_time, self._log_step = now, step
+        self.alert(self._watch.row(step, numbers["accuracy_real"], numbers["accuracy_fake"]))
+
+    def _send(self, step: int, values: dict[str, Value]) -> None:
+        for guard in self.guards:
+            guard.log(values, step=step)
+
+    def picture(self, step: int, kind: str, file: str, images: Tensor) -> None:
+        """Write images [N, 1, 28, 28] in [-1, 1] to img/<file>.png, and show them as samples/<kind>."""
+        if self.is_main:
+            path = self.folder / "img" / f"{file}.png"
+            with self._tolerate("a picture"):
+                save_grid(images, path)
+                caption = f"{kind}, step {step:,}, {step * self.batch_size:,} images seen"
+                self._send(step, {f"samples/{kind}": Picture(path.absolute(), caption)})
+
+    def samples(self, step: int, diversity: float | None, logits: dict[str, Tensor]) -> None:
+        """Show how much the samples differ, and the distributions of D's logits [N] over the global batch."""
+        if self.is_main:
+            histograms = {f"D/logits_{name}": Histogram(x.float().cpu().numpy()) for name, x in logits.items()}
+            if diversity is None:
+                return self._send(step, {**histograms})
+            self._send(step, {"samples/diversity": diversity, **histograms})
+            self.alert(self._watch.samples(step, diversity))
+
+    def alert(self, alert: Alert | None, kind: str = "warning") -> None:
+        """Tell people, here and in the dashboards."""
+        if self.is_main and alert:
+            print(f"{kind}: {alert.title}: {alert.text}", file=sys.stderr)
+            for guard in self.guards:
+                guard.alert(alert.title, alert.text)
+
+    def weights(self, folder: Path, metadata: dict[str, str]) -> None:
+        """Keep a folder of final weights with the run."""
+        for guard in self.guards:
+            guard.save_weights(folder, metadata)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a dashboard may hold up the exit of the process."""
+        return any(guard.is_broken for guard in self.guards)
+
+    def close(self, exit_code: int, seconds: float) -> None:
+        """Draw the curves, close files and, in `seconds` at most, dashboards; say where everything is."""
+        if not self.is_main:
+            return
+        self._bar.close()
+        with self._tolerate("metrics.jsonl"):
+            self._metrics.close()
+        with self._tolerate("curves.png"):
+            save_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
+        deadline = time.monotonic() + seconds
+        for guard in self.guards:
+            guard.finish(exit_code, max(1.0, deadline - time.monotonic()))
+        results = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints")
+        print(" ".join(str(self.folder / name) for name in results if (self.folder / name).exists()))
+
+
+def _in_dashboards(row: dict[str, Any]) -> dict[str, Value]:
+    return {dashboard_name(column): value for column, value in row.items()}

@@ -1,0 +1,29 @@
+"""What a resumed run must have in common with the run that it goes on with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gan_dist.config.options import FREE_OPTIONS, Config
+from gan_dist.config.parsing import read_recipe
+from gan_dist.errors import UserError
+
+
+def check_record(file: Path, config: Config) -> None:
+    """Raise UserError if the run whose options a run folder's config.yaml records cannot go on as `config`."""
+    try:
+        recorded = read_recipe(str(file), Config()).to_dict()
+    except UserError as error:
+        flaw = str(error).removeprefix(f"--recipe {file}: ")
+        raise UserError(f"run folder {file.parent}: its {file.name} cannot be used: {flaw}") from None
+    check_same_mathematics(recorded, config)
+
+
+def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:
+    """Raise UserError with the differences if a run of `recorded` options cannot go on as `config`."""
+    now = {name: value for name, value in config.to_dict().items() if name not in FREE_OPTIONS}
+    then = Config().to_dict() | dict(recorded)  # an option that the record does not know had its default
+    changed = {name: value for name, value in now.items() if then[name] != value}
+    if changed:
+        differences = ", ".join(f"--{name} {value} (was {then[name]})" for name, value in changed.items())
+        raise UserError(f"{differences}: a resumed run keeps its mathematics; keep them, or take another --run-dir")

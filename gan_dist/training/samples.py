@@ -1,0 +1,52 @@
+"""What the generator draws from noise that stays the same all through a run."""
+
+import torch
+from torch import Tensor, nn
+
+from gan_dist.config.options import Config
+from gan_dist.data.batches import Batches
+from gan_dist.data.order import Stream, normal
+
+INTERPOLATION_STEPS = 8
+
+
+class Samples:
+    """Draws on one process alone, without a word to the others."""
+
+    def __init__(self, generator: nn.Module, config: Config, batches: Batches) -> None:
+        self.generator, self.config, self.batches = generator, config, batches
+
+    @torch.no_grad()
+    def draw(self, noise: Tensor) -> Tensor:
+        """noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1]."""
+        self.generator.eval()  # also keeps GlobalBatchNorm from asking the other processes
+        images = self.generator(noise.to(self.batches.dtype).to(self.batches.device))
+        self.generator.train()
+        return images
+
+    def noise(self, num: int) -> Tensor:
+        """The first rows of the stream -> [num, latent_dim]."""
+        return normal(self.config.run.seed, Stream.SAMPLE, [0], num, self.config.model.latent_dim)[0]
+
+    def interpolation(self) -> Tensor:
+        """Eight ways from one image to another, a row each -> images [64, 1, 28, 28].
+
+        Along great circles, as normal noise lies near a sphere: White, "Sampling generative networks", 2016.
+        """
+        start, end = self.noise(16).view(2, 8, 1, -1)
+        part = torch.linspace(0, 1, INTERPOLATION_STEPS, dtype=start.dtype).view(1, -1, 1)
+        angle = torch.acos(torch.cosine_similarity(start, end, dim=-1).clamp(-1, 1)).unsqueeze(-1)
+        on_circle = (torch.sin((1 - part) * angle) * start + torch.sin(part * angle) * end) / torch.sin(angle)
+        # Where both lie on one line through zero, as all do with one dimension, no circle leads from one to the other.
+        between = torch.where(torch.sin(angle) > 1e-6, on_circle, torch.lerp(start, end, part))
+        return self.draw(between.flatten(0, 1))
+
+
+def diversity(fake: Tensor, real: Tensor) -> float | None:
+    """The mean standard deviation of a pixel over generated images, as a part of that over real ones.
+
+    None for a single image.
+    """
+    if len(fake) == 1:
+        return None
+    return float(fake.float().std(dim=0).mean().cpu() / real.float().std(dim=0).mean().cpu())

@@ -1,0 +1,107 @@
+"""Both networks, their optimizers and the step over them, built from a configuration."""
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.amp import GradScaler
+
+from gan_dist import models
+from gan_dist.adversarial.optimizer import ScaledOptimizer, make_adam
+from gan_dist.adversarial.step import AdversarialStep, Batch
+from gan_dist.config.options import Config
+from gan_dist.distributed.batchnorm import make_global
+from gan_dist.models.contract import looks_across_batch, unchanged
+
+
+class TrainingState:
+    """What a step changes and a checkpoint keeps."""
+
+    def __init__(self, config: Config, accelerator: Accelerator) -> None:
+        dtype = getattr(torch, config.run.dtype)
+        torch.manual_seed(config.run.seed)
+        pair = models.load(config.model.model)
+        self.generator: nn.Module = pair.Generator(latent_dim=config.model.latent_dim).to(dtype)
+        self.discriminator: nn.Module = pair.Discriminator().to(dtype)
+        make_global(self.generator)
+        make_global(self.discriminator)
+        prepared_g, prepared_d = accelerator.prepare(self.generator, self.discriminator)
+        # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network, and its one loss
+        # scaler would serve both.
+        options, fp16 = config.optimizer, accelerator.mixed_precision == "fp16"
+        self.optimizers = {
+            name: ScaledOptimizer(
+                network,
+                make_adam(network, lr, options.betas),
+                GradScaler(accelerator.device.type, enabled=fp16),
+                options.clip_grad_norm,
+            )
+            for name, network, lr in (("d", self.discriminator, options.lr_d), ("g", self.generator, options.lr_g))
+        }
+        optimizer_g, optimizer_d = self.optimizers["g"], self.optimizers["d"]
+        self.step = AdversarialStep(prepared_g, prepared_d, optimizer_g, optimizer_d, options.accumulate)
+
+    def settle(self, batch: Batch) -> None:
+        """See how the networks behave, before the first step and after every start alike; they stay as they are.
+
+        `batch` has the shapes of a part of a step's.
+        """
+        real = batch.real
+        self.step.apart = looks_across_batch(self.discriminator, torch.cat([real, real]))
+        # DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
+        # rebuilt), so with 4 or more processes the first step of a resumed run would differ in its last bits from the
+        # same step of a run that never stopped.
+        if dist.is_initialized():
+            with unchanged(self.generator), unchanged(self.discriminator):
+                self.step.generator(batch.noise).sum().backward()
+                torch.cat(list(self.step.judge(real, real))).sum().backward()
+            self.step.generator.zero_grad()
+            self.step.discriminator.zero_grad()
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """{part: {name: the live tensor}} of everything that a step changes."""
+        return {
+            "generator": dict(self.generator.state_dict()),
+            "discriminator": dict(self.discriminator.state_dict()),
+            "optimizer_g": self.optimizers["g"].tensors(),
+            "optimizer_d": self.optimizers["d"].tensors(),
+        }
+
+    def scaler_states(self) -> dict[str, dict[str, float]]:
+        """Of both loss scalers, for a checkpoint; empty ones without fp16."""
+        return {name: update.scaler.state_dict() for name, update in self.optimizers.items()}
+
+    def load_scaler_states(self, states: dict[str, dict[str, float]]) -> None:
+        """What `scaler_states` gave."""
+        for name, update in self.optimizers.items():
+            if update.scaler.is_enabled():
+                update.scaler.load_state_dict(states[name])
+
+    def rates(self) -> dict[str, float]:
+        """Both learning rates."""
+        return {f"lr_{name}": update.optimizer.param_groups[0]["lr"] for name, update in self.optimizers.items()}
+
+    def scaling(self, steps_done: int) -> dict[str, float]:
+        """Both loss scales, and how many steps each network has skipped; {} without fp16. Waits for the device."""
+        numbers: dict[str, float] = {}
+        for name, update in self.optimizers.items():
+            if update.scaler.is_enabled():
+                made = next(iter(update.optimizer.state.values()))["step"].item()
+                numbers |= {f"loss_scale_{name}": update.scaler.get_scale(), f"skipped_{name}": steps_done - made}
+        return numbers
+
+    def share(self, device: torch.device) -> None:
+        """Give every process the main process's tensors and loss scalers."""
+        if not dist.is_initialized():
+            return
+        for group in self.tensors().values():
+            for tensor in group.values():
+                dist.broadcast(tensor, src=0)
+        states = self.scaler_states()
+        for name, state in states.items():
+            if state:  # with fp16
+                numbers = torch.tensor(list(state.values()), dtype=torch.float64, device=device)
+                dist.broadcast(numbers, src=0)
+                # Some of them must stay whole numbers.
+                states[name] = {key: type(state[key])(x) for key, x in zip(state, numbers.tolist(), strict=True)}
+        self.load_scaler_states(states)

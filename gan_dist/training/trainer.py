@@ -1,0 +1,221 @@
+"""A whole run: build, resume, loop, close."""
+
+import sys
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_dist.adversarial.finite import Diverged, check_finite
+from gan_dist.adversarial.step import StepResult
+from gan_dist.config.options import Config
+from gan_dist.data.batches import Batches, to_unit_range
+from gan_dist.data.mnist import load_images
+from gan_dist.distributed import numerics
+from gan_dist.distributed.processes import make_accelerator, run_first
+from gan_dist.distributed.stop import StopRequest
+from gan_dist.errors import reason
+from gan_dist.storage.run_folder import RunFolder
+from gan_dist.storage.saver import Saver
+from gan_dist.storage.weights import save_weights
+from gan_dist.tracking.alerts import Alert
+from gan_dist.tracking.meter import Meter
+from gan_dist.tracking.tracker import Tracker
+from gan_dist.training.describe import VERSIONS, describe, summary
+from gan_dist.training.resume import resume, run_path
+from gan_dist.training.samples import Samples, diversity
+from gan_dist.training.state import TrainingState
+
+STATE_NOT_SAVED = 3  # exit code
+CLOSE_SECONDS = 60  # for dashboards to take in what is left
+CLOSE_SECONDS_AFTER_SIGNAL = 10  # when the machine may be taken away
+
+
+def make_batches(images: NDArray[np.uint8], config: Config, accelerator: Accelerator) -> Batches:
+    """What a run learns from. Raises UserError if the images fill no batch."""
+    return Batches(
+        images,
+        accelerator,
+        batch_size=config.run.batch_size,
+        latent_dim=config.model.latent_dim,
+        seed=config.run.seed,
+        dtype=getattr(torch, config.run.dtype),
+        accumulate=config.optimizer.accumulate,
+        on_device=config.data.data_placement == "device",
+    )
+
+
+class Trainer:
+    """Everything that one run needs; `run` trains. What cannot be run ends all processes with exit code 2."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.accelerator = make_accelerator(config.run.mixed_precision, config.checkpoint.timeout_minutes)
+        numerics.set_up(config.run.matmul_precision, config.run.deterministic)
+        self.is_main = self.accelerator.is_main_process
+        images = run_first(
+            self.accelerator,
+            self.accelerator.is_local_main_process,
+            lambda: load_images(config.data.dataset, config.data.data_dir),
+        )
+        self.batches = run_first(self.accelerator, self.is_main, lambda: make_batches(images, config, self.accelerator))
+        self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
+        self.steps_done = 0
+        self.state = TrainingState(config, self.accelerator)
+        self.state.settle(self.batches.blank())
+        self.samples = Samples(self.state.generator, config, self.batches)
+        self.folder = RunFolder(run_path(config, self.accelerator))
+        saving = config.checkpoint
+        self.saver = Saver(
+            self.folder.checkpoints, saving.checkpoint_every, saving.checkpoint_minutes, saving.keep_checkpoints
+        )
+        self.tracker = Tracker(
+            self.folder.path, config.output.trackers, config.run.batch_size, self.total_steps, self.accelerator
+        )
+        run_first(self.accelerator, self.is_main, self._enter)
+        self.steps_done = int(broadcast(torch.tensor(self.steps_done, device=self.accelerator.device)))
+        if self.steps_done:
+            self.state.share(self.accelerator.device)
+
+    def _enter(self) -> None:
+        if self.is_main:
+            precision = self.accelerator.mixed_precision
+            self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.state)
+            described = describe(self.config, self.accelerator, self.state)
+            self.tracker.open(self.steps_done, self.run_id, described)
+            print(summary(described), flush=True)
+            if self.steps_done >= self.total_steps:
+                print(f"nothing left to do: {self.steps_done} steps are done, {self.total_steps} were asked for")
+            if left_out := len(self.batches.images) % self.config.run.batch_size:
+                print(f"each epoch leaves out {left_out} images, which fill no batch", flush=True)
+
+    def run(self) -> int:
+        """Train -> exit code: 0, 1 if a number is no longer finite, 3 if the last state could not be saved,
+        128 + the signal's number after a signal (129 SIGHUP, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM).
+        """
+        options = self.config.checkpoint
+        with StopRequest(options.timeout_minutes, self.accelerator.device) as stop:
+            try:
+                is_finite = self._train(stop)
+            except BaseException:
+                self._close(1, stop)
+                raise
+            with stop.ending(self.is_main):
+                code = self._save_last() or (128 + stop.agreed_on if stop.agreed_on else 0) if is_finite else 1
+                self._close(code, stop)
+            # A process that ends early makes a launcher stop the others, the main process may still be saving.
+            self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+        return code
+
+    def _train(self, stop: StopRequest) -> bool:
+        """Whether losses and weights are finite, after the last step or the one to stop at."""
+        try:
+            self._loop(stop)
+            check_finite(self.steps_done, self.state.tensors())
+        except Diverged as error:
+            self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), kind="error")
+            return False
+        return True
+
+    def _close(self, code: int, stop: StopRequest) -> None:
+        self.saver.wait()
+        self.tracker.close(code, CLOSE_SECONDS_AFTER_SIGNAL if stop.agreed_on else CLOSE_SECONDS)
+
+    def _loop(self, stop: StopRequest) -> None:
+        output = self.config.output
+        meter = Meter(
+            self.state.generator,
+            self.state.discriminator,
+            self.accelerator,
+            output.log_every,
+            self.steps_done + 1,
+            self.batches.dtype,
+        )
+        if self.steps_done == 0 and self.is_main:
+            self.tracker.picture(0, "real", "real", self._real_images())
+            self._draw()
+        for step in range(self.steps_done + 1, self.total_steps + 1):
+            result = self.state.step(self.batches(step))
+            meter.update(result)
+            self.steps_done = step
+            is_last = step == self.total_steps
+            if step % output.log_every == 0 or is_last:
+                self._log(meter, result)
+            if step % output.sample_every == 0 or is_last:
+                self._sample(result)
+            if self.is_main and self.saver.is_due(step):
+                self._save_checkpoint()
+            if stop.agreed(step):
+                if meter.count:
+                    meter.read(result)  # raises if a loss since the last row was not finite
+                return
+
+    def _log(self, meter: Meter, result: StepResult) -> None:
+        numbers = meter.read(result) | self.state.rates() | self.state.scaling(self.steps_done)
+        numbers |= numerics.readings(self.accelerator.device)
+        numbers["data_wait_ms"] = self.batches.take_wait() / meter.steps_read * 1e3
+        self.tracker.log(self.steps_done, self._epoch(), numbers)
+
+    def _sample(self, result: StepResult) -> None:
+        """Show samples and logits; all processes give their part of the logits."""
+        logits = self.accelerator.gather(torch.stack([result.logits_real, result.logits_fake], dim=1))
+        if self.is_main:
+            fake = self._draw()
+            spread = diversity(fake, self._real_images())
+            self.tracker.samples(self.steps_done, spread, {"real": logits[:, 0], "fake": logits[:, 1]})
+
+    def _draw(self) -> Tensor:
+        fake = self.samples.draw(self.samples.noise(self.config.output.num_samples))
+        self.tracker.picture(self.steps_done, "fake", f"fake_{self.steps_done:08d}", fake)
+        return fake
+
+    def _real_images(self) -> Tensor:
+        return to_unit_range(self.batches.first_images(self.config.output.num_samples))
+
+    def _epoch(self) -> int:
+        return max(0, self.steps_done - 1) // self.batches.steps_per_epoch
+
+    def _save_checkpoint(self) -> None:
+        state = {
+            "step": self.steps_done,
+            "epoch": self._epoch(),
+            "images_seen": self.steps_done * self.config.run.batch_size,
+            "config": self.config.to_dict(),
+            "precision": self.accelerator.mixed_precision,
+            "scalers": self.state.scaler_states(),
+            "world_size": self.accelerator.num_processes,
+            "versions": VERSIONS,
+            "trackers": {"id": self.run_id},
+        }
+        self.saver.save(self.state.tensors(), state, before=self.tracker.sync)
+
+    def _save_last(self) -> int:
+        """Save the last state and the final weights -> exit code 0, or 3 if either failed."""
+        if not self.is_main:
+            return 0
+        self.saver.wait()
+        if self.saver.last_step != self.steps_done or self.saver.failure:
+            self._save_checkpoint()
+        if self.steps_done >= self.total_steps:
+            self.tracker.picture(self.steps_done, "interpolation", "interpolation", self.samples.interpolation())
+        config = self.config
+        metadata = {
+            "model": config.model.model,
+            "dataset": config.data.dataset,
+            "recipe": config.run.recipe,
+            "seed": str(config.run.seed),
+            "step": str(self.steps_done),
+        }
+        try:
+            for network in ("generator", "discriminator"):
+                save_weights(getattr(self.state, network), self.folder.path / network, metadata)
+            self.tracker.weights(self.folder.path / "generator", metadata)
+        except Exception as error:  # whatever it is: dashboards are still to be closed
+            print(f"warning: the final weights were not saved ({reason(error)})", file=sys.stderr)
+            return STATE_NOT_SAVED
+        self.saver.wait()
+        return STATE_NOT_SAVED if self.saver.failure else 0
