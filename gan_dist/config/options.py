@@ -118,9 +118,9 @@ class Output:
 
     @property
     def trackers(self) -> list[str]:
-        """The names in --tracker; `no`, as a yaml file may say, is none."""
-        word = self.tracker.lower()
-        return ["none"] if word in ("no", "off", "false") else [name.strip() for name in self.tracker.split(",")]
+        """The names in --tracker; [] for none, or for `no`, as a yaml file may say."""
+        is_none = self.tracker.lower() in ("none", "no", "off", "false")
+        return [] if is_none else [name.strip() for name in self.tracker.split(",")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -70,12 +70,12 @@ class Dashboard(Protocol):
 def check(names: list[str]) -> None:
     """Raise UserError for a tracker that does not exist or is not installed."""
     for name in names:
-        if name != "none" and name not in NAMES:
-            raise UserError(f"--tracker {name}: take {', '.join(NAMES)} (several with commas) or none")
-        if name in NAMES and find_spec(name) is None:
+        if name not in NAMES:
+            raise UserError(
+                f"--tracker {','.join(names)}: take {', '.join(NAMES)} (several with commas), or none alone"
+            )
+        if find_spec(name) is None:
             raise UserError(f"--tracker {name}: is not installed; pip install {name}, or take --tracker none")
-    if "none" in names and len(names) > 1:
-        raise UserError(f"--tracker {','.join(names)}: none goes with no other")
 
 
 def make(name: str, info: RunInfo) -> Dashboard:
