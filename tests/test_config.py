@@ -107,12 +107,12 @@ def test_words_of_yaml_are_taken_as_written(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("mixed-precision: no\ntracker: no\ndeterministic: yes\nmax-steps: 2e3\nbetas: [0.1, 0.2]\n")
     config = parse(["--recipe", str(recipe), "--epochs", "1e2", "--checkpoint_every=1e1"])
-    assert (config.run.mixed_precision, config.output.trackers) == ("no", ["none"])
+    assert (config.run.mixed_precision, config.output.trackers) == ("no", [])
     assert (config.run.deterministic, config.optimizer.betas) == (True, (0.1, 0.2))
     assert (config.run.max_steps, config.run.epochs, config.checkpoint.checkpoint_every) == (2000, 100, 10)
     recipe.write_text("deterministic: false\ntracker: off\nmax-steps: ~\nrun-dir: on\n")
     config = parse(["--recipe", str(recipe), "--max-steps", "None"])
-    assert (config.run.deterministic, config.output.trackers, config.run.run_dir) == (False, ["none"], "on")
+    assert (config.run.deterministic, config.output.trackers, config.run.run_dir) == (False, [], "on")
 
 
 def test_home_is_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
