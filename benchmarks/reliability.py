@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def pause(name: str, recipe: str, trials: int) -> None:
     """Print the time of a step and the time that a checkpoint takes from training."""
     config = parse(["--recipe", recipe])
-    training = TrainingState(config, make_accelerator())
+    training = TrainingState(config, make_accelerator(), (1, 28, 28))
     batch = Batch(torch.rand(64, 1, 28, 28), torch.randn(64, 100))
     state = {"step": 0, "epoch": 0, "images_seen": 0, "config": {}, "precision": "no", "world_size": 1, "scalers": {}}
     state |= {"versions": {}, "trackers": {}}

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--num", default="64", help="images in the picture [%(default)s]")
     parser.add_argument("--seed", default="0", help="seed of the noise [%(default)s]")
     parser.add_argument("--out", default="digits.png", help="the PNG to write [%(default)s]")
+    parser.add_argument("--model", metavar="FILE.py", help="the networks, if they are not of gan_dist: RUN/model.py")
     options = parser.parse_args()
     num, seed = read_whole("--num", options.num), read_whole("--seed", options.seed)
     if num < 1:
@@ -39,7 +40,7 @@ def main() -> int:
     from gan_dist.storage.weights import load_generator
     from gan_dist.tracking.pictures import save_grid
 
-    generator = load_generator(options.weights)
+    generator = load_generator(options.weights, options.model)
     (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
     with torch.no_grad():
         images = generator(noise)

@@ -12,7 +12,7 @@ from gan_dist import models
 from gan_dist.adversarial.objectives import discriminator_loss, generator_loss
 from gan_dist.adversarial.optimizer import ScaledOptimizer
 from gan_dist.adversarial.step import AdversarialStep, Batch
-from gan_dist.models.contract import looks_across_batch
+from gan_dist.models._behaviour import looks_across_batch
 from gan_dist.training.state import make_adam
 
 

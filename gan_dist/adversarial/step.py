@@ -65,7 +65,7 @@ class AdversarialStep:
                 logits_real, logits_fake = self.judge(real_part, fake.detach())
                 losses_d.append(discriminator_loss(logits_real, logits_fake) / num)
                 self.optimizer_d.backward(losses_d[i])
-            logits.append((logits_real.detach(), logits_fake.detach()))
+            logits.append((logits_real.detach().flatten(), logits_fake.detach().flatten()))
         norm_d = self.optimizer_d.step()
 
         # D frozen and outside of DDP: its weight gradients are neither computed nor all-reduced.

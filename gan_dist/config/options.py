@@ -71,8 +71,10 @@ class Data:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
-    model: Annotated[str, arg(metavar="NAME")] = "linear"
-    """Pair of generator and discriminator: a file in gan_dist/models."""
+    model: Annotated[str, arg(metavar="NAME|FILE.py|PACKAGE.MODULE")] = "linear"
+    """Generator and discriminator: a pair of gan_dist/models, or classes of these names in a module of your own."""
+    model_args: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")] = ()
+    """Further arguments for the constructors of --model."""
     latent_dim: int = 100
     """Numbers of noise for one image."""
 
@@ -191,9 +193,8 @@ def _check(config: Config, num_processes: int) -> None:
         raise UserError(f"--seed {config.run.seed}: must be from 0 to 2**63 - 1")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):
         raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
-    if config.model.model not in models.names():
-        names = ", ".join(models.names())
-        raise UserError(f"--model {config.model.model}: no such file in gan_dist/models; take one of {names}")
+    models.check(config.model.model)
+    models.read_arguments(config.model.model_args)
     dashboards.check(config.output.trackers)
     _check_batch(config, num_processes)
     if config.run.dtype == "float64" and config.run.mixed_precision not in (None, "no"):
@@ -213,10 +214,3 @@ def _check_batch(config: Config, num_processes: int) -> None:
         if fewer:
             nearest = f"{nearest}, or start {fewer} (on GPUs: CUDA_VISIBLE_DEVICES={','.join(map(str, range(fewer)))})"
         raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
-    if batch_size != accumulate:
-        return
-    from gan_dist.models.contract import takes_single_rows  # here, so that --help does not wait for torch
-
-    if not takes_single_rows(config.model.model, config.model.latent_dim):
-        option = f"--batch-size {batch_size}" + (f" --accumulate {accumulate}" if accumulate > 1 else "")
-        raise UserError(f"{option}: BatchNorm in --model {config.model.model} needs 2 rows or more; take more")

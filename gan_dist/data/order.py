@@ -23,6 +23,7 @@ class Stream(IntEnum):
     ORDER = 0
     NOISE = 1
     SAMPLE = 2
+    NETWORKS = 3
 
 
 def _words(seed: int, stream: Stream, block: int, num_blocks: int) -> NDArray[np.uint64]:
@@ -46,6 +47,11 @@ def image_indices(seed: int, step: int, batch_size: int, rows: range, num_images
     epoch, batch = divmod(step - 1, num_images // batch_size)
     start = batch * batch_size
     return permutation(seed, epoch, num_images)[start + rows.start : start + rows.stop]
+
+
+def seed_of_networks(seed: int, step: int, process: int) -> int:
+    """What torch's generator is set to on one process before step 1, 2, ..., for networks that draw random numbers."""
+    return int(_words(seed, Stream.NETWORKS, step << 64 | process, 1)[0] >> 1)
 
 
 def normal(seed: int, stream: Stream, starts: Sequence[int], num_rows: int, dim: int) -> Tensor:

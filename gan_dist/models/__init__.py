@@ -1,21 +1,116 @@
-"""Pairs of networks: one file here is one pair, classes `Generator` and `Discriminator`.
+"""Pairs of networks: one file is one pair, with the classes `Generator` and `Discriminator`.
 
-Generator(latent_dim): noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1].
-Discriminator(): images [N, 1, 28, 28] -> logits [N], above 0 for "real".
+Both are made with what their constructors take of: latent_dim (int), image_shape (channels, height, width), and the
+--model-args of a run.
+Generator: noise [N, latent_dim] -> images [N, *image_shape] in [-1, 1].
+Discriminator: images [N, *image_shape] -> logits, N of them, above 0 for "real".
 """
 
+import hashlib
 import importlib
+import importlib.util
+import inspect
+import os
 import pkgutil
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import yaml
+
+from gan_dist.errors import UserError
+
+CLASSES = ("Generator", "Discriminator")
 
 
 def names() -> list[str]:
-    """What `--model` takes."""
-    return [module.name for module in pkgutil.iter_modules(__path__) if module.name != "contract"]
+    """The pairs that come with this package: the files whose names begin with no underscore."""
+    return [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
+
+
+def is_own(name: str) -> bool:
+    """Whether `name` is code of somebody's own, and not a pair that comes with this package."""
+    return name not in names()
+
+
+def check(name: str) -> None:
+    """Raise UserError if there is no such pair. Runs nobody's code."""
+    if name.endswith(".py"):
+        found = Path(name).is_file()
+    elif is_own(name):
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # as `python -m` has it
+        found = "." in name and importlib.util.find_spec(name.partition(".")[0]) is not None
+    else:
+        found = True
+    if not found:
+        raise UserError(f"--model {name}: no such pair; take {', '.join(names())}, a FILE.py or a PACKAGE.MODULE")
 
 
 def load(name: str) -> ModuleType:
-    """The module of one pair. Raises ValueError for a name that is not in `names()`."""
-    if name not in names():
-        raise ValueError(f"no model {name!r} in gan_dist/models")
-    return importlib.import_module(f"{__name__}.{name}")
+    """The module of a pair: one of `names()`, a FILE.py or a PACKAGE.MODULE, whose code is run.
+
+    Raises UserError for one that is not there, fails, or lacks a class.
+    """
+    check(name)
+    try:
+        module = _load_file(Path(name)) if name.endswith(".py") else importlib.import_module(_full(name))
+    except Exception as error:  # whatever somebody's code does
+        raise UserError(f"--model {name}: cannot be imported ({told(error)})") from None
+    for missing in (kind for kind in CLASSES if not isinstance(getattr(module, kind, None), type)):
+        raise UserError(f"--model {name}: has no class {missing}")
+    return module
+
+
+def build(kind: type, offered: Mapping[str, Any]) -> Any:
+    """An instance, made with those of the `offered` arguments that its constructor names."""
+    return kind(**arguments(kind, offered))
+
+
+def arguments(kind: type, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the `offered` arguments that the constructor of a class names."""
+    taken = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
+    return {name: value for name, value in offered.items() if name in taken}
+
+
+def read_arguments(words: Iterable[str]) -> dict[str, Any]:
+    """NAME=VALUE words by name, with values as yaml reads them. Raises UserError."""
+    pairs = [word.partition("=") for word in words]
+    for name, equals, _ in pairs:
+        if not (name.isidentifier() and equals):
+            raise UserError(f"--model-args {name}{equals}: must be NAME=VALUE")
+    return {name: yaml.safe_load(value) for name, _, value in pairs}
+
+
+def code_of(module: ModuleType) -> bytes:
+    """The source file of a pair; b"" for one without."""
+    return Path(module.__file__).read_bytes() if module.__file__ else b""
+
+
+def told(error: Exception) -> str:
+    """An exception of somebody's code in one line, with the place where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{' '.join(f'{type(error).__name__}: {error}'.split())}{place}"
+
+
+def _full(name: str) -> str:
+    return name if is_own(name) else f"{__name__}.{name}"
+
+
+def _load_file(file: Path) -> ModuleType:
+    """Under a name of its own; the file may import its neighbours, as if it had been run."""
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    name = f"gan_dist_own_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and others look there
+    spec.loader.exec_module(module)
+    return module

@@ -18,6 +18,7 @@ from gan_dist.storage.checkpoints import make_new
 from gan_dist.storage.metrics_file import read_rows
 
 OPTIONS = "config.yaml"
+CODE = "model.py"
 
 
 class RunFolder:
@@ -43,10 +44,15 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
 
-    def begin(self, options: str) -> None:
-        """Record the options and the job, and make room for pictures and checkpoints. Raises UserError."""
+    def begin(self, options: str, code: bytes | None = None) -> None:
+        """Record the options, the code of networks of one's own and the job; make room for pictures and checkpoints.
+
+        Raises UserError.
+        """
         with writing(self.path):
             self._replace(OPTIONS, options)
+            if code is not None:
+                self._replace(CODE, code)
             (self.path / "img").mkdir(exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             self._replace(".job", _job())
@@ -84,9 +90,9 @@ class RunFolder:
         lock.flush()
         self._lock = lock
 
-    def _replace(self, name: str, text: str) -> None:
+    def _replace(self, name: str, content: str | bytes) -> None:
         new = self.path / f".new_{name}"
-        new.write_text(text)
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(new, self.path / name)
 
 

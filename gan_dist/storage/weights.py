@@ -1,13 +1,14 @@
 """Final weights: folders of safetensors and json that `from_pretrained` and `load_generator` read."""
 
 import contextlib
-import io
+import hashlib
 import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +17,7 @@ from torch import nn
 
 from gan_dist import models
 from gan_dist.errors import UserError
-from gan_dist.storage.checkpoint import TYPES, CheckpointError, load_into, read_state, verify_file
+from gan_dist.storage.checkpoint import CheckpointError, load_into, read_state, verify_file
 from gan_dist.storage.checkpoints import newest_sound
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -54,68 +55,93 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> 
         shutil.rmtree(new, ignore_errors=True)
 
 
-def load_generator(path: str | Path) -> nn.Module:
+def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Module:
     """The generator of a run, a checkpoint or a weights folder, in eval mode, float32, on the CPU.
 
-    Of a run without final weights it is that of the newest sound checkpoint, which is said on stderr.
+    Of a run without final weights it is that of the newest sound checkpoint, which is said on stderr. model: the file
+    or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
+    copy of it).
     It has `latent_dim`; noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
+    named = None if model is None else os.path.expanduser(model)
+
+    def from_checkpoint(folder: Path) -> nn.Module:
+        return _from_checkpoint(folder, named)
+
     try:
         if (folder / "state.json").exists():
-            return _from_checkpoint(folder)
+            return from_checkpoint(folder)
         if (folder / "generator").is_dir():
-            return _from_weights(folder / "generator")
-        if found := newest_sound(folder / "checkpoints", _from_checkpoint):
+            return _from_weights(folder / "generator", named)
+        if found := newest_sound(folder / "checkpoints", from_checkpoint):
             print(f"{path} has no final weights yet; this is from {found[0]}", file=sys.stderr)
             return found[1]
         if (folder / "model.safetensors").is_file():
-            return _from_weights(folder)
+            return _from_weights(folder, named)
     except CheckpointError as error:
         raise UserError(f"{path}: {error}; name another, or train it anew") from None
     raise UserError(f"{path}: no generator there; name a run, one of its checkpoints or a folder of weights")
 
 
-def _from_checkpoint(folder: Path) -> nn.Module:
-    """Raises CheckpointError."""
+def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
+    """Raises CheckpointError, or UserError for networks that must be named."""
     state = read_state(folder)
     options = state["config"]
-    try:
-        generator = _pair(options["model"]).Generator(latent_dim=options["latent-dim"])
-        tensors = dict(generator.to(DTYPES[options["dtype"]]).state_dict())
+    with _telling("it cannot be loaded"):
+        # image_shape is that of every data set so far.
+        arguments = {"latent_dim": options["latent-dim"], "image_shape": (1, 28, 28)}
+        arguments |= models.read_arguments(options.get("model-args", []))
+        generator = _make(options["model"], state["versions"].get("model"), named, arguments)
+        generator.to(DTYPES[options["dtype"]])
+        tensors = dict(generator.state_dict())
         verify_file(folder / "generator.safetensors", state["files"]["generator.safetensors"], tensors)
         load_into(folder, {"generator": tensors})
-    except CheckpointError:
-        raise
-    except Exception as error:  # options made by somebody else go to the constructor of a network
-        raise CheckpointError(f"it cannot be loaded ({_words(error)})") from None
     return _ready(generator)
 
 
-def _from_weights(folder: Path) -> nn.Module:
-    """Raises CheckpointError."""
+def _from_weights(folder: Path, named: str | None) -> nn.Module:
+    """Raises CheckpointError, or UserError for networks that must be named."""
     file = folder / "model.safetensors"
-    try:
-        json.loads((folder / "config.json").read_text())  # without one from_pretrained takes what it likes
+    with _telling(f"{folder.name} cannot be loaded"):
         with safe_open(file, "pt") as weights:
-            types = {name: weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118  # not a dict
-            model = (weights.metadata() or {}).get("model")
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints
-            generator = _pair(model).Generator.from_pretrained(folder, strict=True)
-    except CheckpointError:
-        raise
-    except Exception as error:  # what config.json holds goes to the constructor of a network
-        raise CheckpointError(f"{folder.name} cannot be loaded ({_words(error)})") from None
-    for name, tensor in generator.state_dict().items():
-        if types[name] not in (("F32", "F64") if tensor.is_floating_point() else (TYPES[tensor.dtype],)):
-            raise CheckpointError(f"{file.name} has {name} in {types[name]}")
+            metadata = weights.metadata() or {}
+            tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118  # not a dict
+        # Weights of an early version have their arguments in config.json alone.
+        arguments = json.loads(metadata.get("arguments") or (folder / "config.json").read_text())
+        generator = _make(metadata.get("model"), metadata.get("model_version"), named, arguments)
+        for name, tensor in generator.state_dict().items():
+            if name in tensors and tensors[name].is_floating_point() != tensor.is_floating_point():
+                raise CheckpointError(f"{file.name} has {name} in {tensors[name].dtype}")
+        generator.load_state_dict(tensors, strict=True)
     return _ready(generator)
 
 
-def _pair(model: object) -> ModuleType:
-    if model not in models.names():
-        raise CheckpointError(f"made by model {model!r}, which is no file in gan_dist/models")
-    return models.load(str(model))
+def _make(recorded: object, version: str | None, named: str | None, arguments: dict[str, Any]) -> nn.Module:
+    """A generator of the pair that made some weights. Code that is not of this package must be `named`."""
+    if not isinstance(recorded, str):
+        raise CheckpointError("it does not say which networks made it")
+    if named is None and models.is_own(recorded):
+        words = "which is no part of gan_dist; name that code to have it run (a run has a copy, model.py)"
+        raise UserError(f"made by --model {recorded}, {words}")
+    module = models.load(named or recorded)
+    if version and version != hashlib.sha256(models.code_of(module)).hexdigest():
+        print(f"warning: {named or recorded} is not what it was when these weights were made", file=sys.stderr)
+    generator = models.build(module.Generator, arguments)
+    if not hasattr(generator, "latent_dim"):
+        generator.latent_dim = arguments["latent_dim"]
+    return generator
+
+
+@contextlib.contextmanager
+def _telling(words: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into a CheckpointError: what a file says goes to the constructor of a network."""
+    try:
+        yield
+    except (CheckpointError, UserError):
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{words} ({models.told(error)})") from None
 
 
 def _ready(generator: nn.Module) -> nn.Module:
@@ -124,7 +150,3 @@ def _ready(generator: nn.Module) -> nn.Module:
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{name} is not finite")
     return generator
-
-
-def _words(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -9,6 +9,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from gan_dist import models
 from gan_dist.config.options import Config
 from gan_dist.distributed.processes import run_first, start_time
 from gan_dist.errors import UserError
@@ -74,6 +75,8 @@ def resume(config: Config, precision: str, folder: RunFolder, training: Training
     steps_done, recorded_id = 0, None
     if found:
         path, state = found
+        if state["versions"].get("model", training.version) != training.version:
+            print(f"warning: the file of --model {config.model.model} is not what it was at {path}", file=sys.stderr)
         checkpoint.load_into(path, training.tensors())
         training.load_scaler_states(state["scalers"])
         steps_done = state["step"]
@@ -85,7 +88,8 @@ def resume(config: Config, precision: str, folder: RunFolder, training: Training
     if named:
         with writing(folder.path):
             make_newest(folder.checkpoints, named[0], steps_done)
-    folder.begin(config.to_yaml())
+    code = models.code_of(training.module)
+    folder.begin(config.to_yaml(), code if models.is_own(config.model.model) else None)
     folder.cut_metrics(steps_done)
     return steps_done, run_id
 

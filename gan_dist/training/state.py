@@ -1,28 +1,39 @@
 """Both networks, their optimizers and the step over them, built from a configuration."""
 
+import hashlib
+import random
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.amp import GradScaler
 
 from gan_dist import models
 from gan_dist.adversarial.optimizer import ScaledOptimizer, make_adam
-from gan_dist.adversarial.step import AdversarialStep, Batch
+from gan_dist.adversarial.step import AdversarialStep, Batch, StepResult
 from gan_dist.config.options import Config
+from gan_dist.data.order import seed_of_networks
 from gan_dist.distributed.batchnorm import make_global
-from gan_dist.models.contract import looks_across_batch, unchanged
+from gan_dist.models._behaviour import draws_random_numbers, looks_across_batch, unchanged
+from gan_dist.models._contract import make
 
 
 class TrainingState:
     """What a step changes and a checkpoint keeps."""
 
-    def __init__(self, config: Config, accelerator: Accelerator) -> None:
-        dtype = getattr(torch, config.run.dtype)
-        torch.manual_seed(config.run.seed)
-        pair = models.load(config.model.model)
-        self.generator: nn.Module = pair.Generator(latent_dim=config.model.latent_dim).to(dtype)
-        self.discriminator: nn.Module = pair.Discriminator().to(dtype)
+    def __init__(self, config: Config, accelerator: Accelerator, image_shape: Sequence[int]) -> None:
+        seed_everything(config.run.seed)
+        rows = config.run.batch_size // config.optimizer.accumulate
+        offered = {"latent_dim": config.model.latent_dim, "image_shape": tuple(image_shape)}
+        self.offered = offered | models.read_arguments(config.model.model_args)
+        self.module = models.load(config.model.model)
+        self.version = hashlib.sha256(models.code_of(self.module)).hexdigest()  # of the networks' code
+        pair = make(config.model.model, self.module, self.offered, getattr(torch, config.run.dtype), rows)
+        self.seed, self.process = config.run.seed, accelerator.process_index
+        self.generator, self.discriminator = pair["Generator"], pair["Discriminator"]
         make_global(self.generator)
         make_global(self.discriminator)
         prepared_g, prepared_d = accelerator.prepare(self.generator, self.discriminator)
@@ -47,7 +58,9 @@ class TrainingState:
         `batch` has the shapes of a part of a step's.
         """
         real = batch.real
-        self.step.apart = looks_across_batch(self.discriminator, torch.cat([real, real]))
+        both = torch.cat([real, real])
+        self.step.apart = looks_across_batch(self.discriminator, both)
+        self.draws = draws_random_numbers(self.generator, batch.noise) or draws_random_numbers(self.discriminator, both)
         # DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
         # rebuilt), so with 4 or more processes the first step of a resumed run would differ in its last bits from the
         # same step of a run that never stopped.
@@ -57,6 +70,16 @@ class TrainingState:
                 torch.cat(list(self.step.judge(real, real))).sum().backward()
             self.step.generator.zero_grad()
             self.step.discriminator.zero_grad()
+
+    def train(self, step: int, batch: Batch) -> StepResult:
+        """Step 1, 2, ...
+
+        Networks that draw random numbers, as Dropout does, draw the same ones after a resume: torch's generators are
+        set from (seed, step, process).
+        """
+        if self.draws:
+            torch.manual_seed(seed_of_networks(self.seed, step, self.process))
+        return self.step(batch)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes."""
@@ -105,3 +128,10 @@ class TrainingState:
                 # Some of them must stay whole numbers.
                 states[name] = {key: type(state[key])(x) for key, x in zip(state, numbers.tolist(), strict=True)}
         self.load_scaler_states(states)
+
+
+def seed_everything(seed: int) -> None:
+    """For the first weights, wherever a network takes them from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -1,5 +1,6 @@
 """A whole run: build, resume, loop, close."""
 
+import json
 import sys
 
 import numpy as np
@@ -64,7 +65,7 @@ class Trainer:
         self.batches = run_first(self.accelerator, self.is_main, lambda: make_batches(images, config, self.accelerator))
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
-        self.state = TrainingState(config, self.accelerator)
+        self.state = TrainingState(config, self.accelerator, (1, *images.shape[1:]))
         self.state.settle(self.batches.blank())
         self.samples = Samples(self.state.generator, config, self.batches)
         self.folder = RunFolder(run_path(config, self.accelerator))
@@ -139,7 +140,7 @@ class Trainer:
             self.tracker.picture(0, "real", "real", self._real_images())
             self._draw()
         for step in range(self.steps_done + 1, self.total_steps + 1):
-            result = self.state.step(self.batches(step))
+            result = self.state.train(step, self.batches(step))
             meter.update(result)
             self.steps_done = step
             is_last = step == self.total_steps
@@ -188,7 +189,7 @@ class Trainer:
             "precision": self.accelerator.mixed_precision,
             "scalers": self.state.scaler_states(),
             "world_size": self.accelerator.num_processes,
-            "versions": VERSIONS,
+            "versions": VERSIONS | {"model": self.state.version},
             "trackers": {"id": self.run_id},
         }
         self.saver.save(self.state.tensors(), state, before=self.tracker.sync)
@@ -205,6 +206,8 @@ class Trainer:
         config = self.config
         metadata = {
             "model": config.model.model,
+            "model_version": self.state.version,
+            "arguments": json.dumps(self.state.offered),
             "dataset": config.data.dataset,
             "recipe": config.run.recipe,
             "seed": str(config.run.seed),

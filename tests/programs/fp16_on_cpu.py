@@ -1,6 +1,7 @@
 """train.py in fp16 on the CPU, which Accelerate does not offer: autocast and scalers are put in by hand."""
 
 import sys
+from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator
@@ -15,11 +16,11 @@ from tests.test_precision import autocast_fp16
 class Fp16State(TrainingState):
     """Scales that are so large that the first steps overflow, and that then grow every few steps."""
 
-    def __init__(self, config: Config, accelerator: Accelerator) -> None:
-        super().__init__(config, accelerator)
-        for update, scale, interval in ((self.optimizers["d"], 2.0**30, 7), (self.optimizers["g"], 2.0**26, 5)):
-            autocast_fp16(update.network)
-            update.scaler = GradScaler("cpu", scale, growth_interval=interval)
+    def __init__(self, config: Config, accelerator: Accelerator, image_shape: Sequence[int]) -> None:
+        super().__init__(config, accelerator, image_shape)
+        for optimizer, scale, interval in ((self.optimizers["d"], 2.0**30, 7), (self.optimizers["g"], 2.0**26, 5)):
+            autocast_fp16(optimizer.network)
+            optimizer.scaler = GradScaler("cpu", scale, growth_interval=interval)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a pair of networks does, seen before the first step."""
+"""How a network behaves, seen without leaving a trace in it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-
-from gan_dist import models
 
 
 @contextlib.contextmanager
@@ -37,12 +35,15 @@ def looks_across_batch(network: nn.Module, inputs: Tensor) -> bool:
     return not torch.equal(*first_rows)
 
 
-def takes_single_rows(name: str, latent_dim: int) -> bool:
-    """Whether a pair can train on parts of one row: torch's BatchNorm refuses a single value of a channel."""
-    pair = models.load(name)
-    try:
-        with torch.no_grad():
-            pair.Discriminator()(pair.Generator(latent_dim=latent_dim)(torch.zeros(1, latent_dim)))
-    except ValueError as error:
-        return "more than 1 value per channel" not in str(error)
-    return True
+@torch.no_grad()
+def draws_random_numbers(network: nn.Module, inputs: Tensor) -> bool:
+    """Whether a forward draws from torch's generator, as with Dropout in training."""
+    with unchanged(network):
+        before = torch.get_rng_state(), _gpu_state(inputs)
+        network(inputs)
+        after = torch.get_rng_state(), _gpu_state(inputs)
+    return not all(map(torch.equal, before, after))
+
+
+def _gpu_state(inputs: Tensor) -> Tensor:
+    return torch.cuda.get_rng_state(inputs.device) if inputs.is_cuda else torch.empty(0)
