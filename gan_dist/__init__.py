@@ -1,14 +1,15 @@
 """GAN training with Hugging Face Accelerate: the same numbers for every number of processes."""
 
+import importlib
 from typing import Any
 
 __version__ = "0.1.0"
 
+# Imported on first use, so that `train.py --help` does not wait for torch.
+_PUBLIC = {"load_generator": "gan_dist.storage.weights", "MinibatchStd": "gan_dist.distributed.batchnorm"}
+
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch on first use, so that `train.py --help` does not wait for it."""
-    if name == "load_generator":
-        from gan_dist.storage.weights import load_generator
-
-        return load_generator
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'gan_dist' has no attribute {name!r}")

@@ -1,5 +1,6 @@
-"""BatchNorm over the global batch, on any backend: torch's SyncBatchNorm refuses CPU tensors."""
+"""Layers that look across the global batch, on any backend: torch's SyncBatchNorm refuses CPU tensors."""
 
+import math
 from typing import Any
 
 import torch
@@ -22,6 +23,35 @@ class _AllReduceSum(torch.autograd.Function):
         return _AllReduceSum.apply(grad)
 
 
+def _moments(x: Tensor, dims: list[int], alone: bool = False) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Mean and variance over `dims` and all processes, x less its mean, and of how many numbers each mean is."""
+    several = dist.is_initialized() and dist.get_world_size() > 1 and not alone
+    add = _AllReduceSum.apply if several else (lambda total: total)
+    count = math.prod(x.shape[dim] for dim in dims) * (dist.get_world_size() if several else 1)
+    mean = add(x.sum(dims, keepdim=True)) / count
+    centred = x - mean
+    # The centred squares: E[x^2] - E[x]^2 would lose the digits that float32 has.
+    return mean, add(centred.square().sum(dims, keepdim=True)) / count, centred, count
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+class MinibatchStd(nn.Module):
+    """Appends a channel that holds the standard deviation over the global batch, averaged over all features.
+
+    x [N, C, ...] -> [N, C + 1, ...], with the same N on each process. It shows D how much images differ. Karras et al.,
+    "Progressive growing of GANs", ICLR 2018, section 3, with the whole batch as one group.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        # In eval mode nothing is asked of the others: samples are drawn by one process.
+        _, var, _, _ = _moments(_at_least_float32(x), [0], alone=not self.training)
+        std = (var + 1e-8).sqrt().mean().to(x.dtype)
+        return torch.cat([x, std.expand(len(x), 1, *x.shape[2:])], dim=1)
+
+
 class GlobalBatchNorm(_BatchNorm):
     """BatchNorm whose training statistics are those of all processes together.
 
@@ -34,16 +64,11 @@ class GlobalBatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
-        x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
-        dims = [0, *range(2, x.dim())]
+        x = _at_least_float32(input)
+        mean, var, centred, count = _moments(x, [0, *range(2, x.dim())])
+        self._update_running(mean.detach().flatten(), var.detach().flatten() * (count / (count - 1)))
+        out = centred * (var + self.eps).rsqrt()
         shape = [1, -1] + [1] * (x.dim() - 2)
-        count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean = _AllReduceSum.apply(x.sum(dims)) / count
-        centred = x - mean.view(shape)
-        # The centred squares: E[x^2] - E[x]^2 would lose the digits that float32 has.
-        var = _AllReduceSum.apply(centred.square().sum(dims)) / count
-        self._update_running(mean.detach(), var.detach() * (count / (count - 1)))
-        out = centred * (var + self.eps).rsqrt().view(shape)
         if self.affine:
             out = out * self.weight.view(shape) + self.bias.view(shape)
         return out.to(input.dtype)

@@ -2,13 +2,14 @@
 
 import hashlib
 import random
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from gan_dist import models
@@ -16,7 +17,7 @@ from gan_dist.adversarial.optimizer import ScaledOptimizer, make_adam
 from gan_dist.adversarial.step import AdversarialStep, Batch, StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.order import seed_of_networks
-from gan_dist.distributed.batchnorm import make_global
+from gan_dist.distributed.batchnorm import GlobalBatchNorm, MinibatchStd, make_global
 from gan_dist.models._behaviour import draws_random_numbers, looks_across_batch, unchanged
 from gan_dist.models._contract import make
 
@@ -57,19 +58,30 @@ class TrainingState:
 
         `batch` has the shapes of a part of a step's.
         """
-        real = batch.real
-        both = torch.cat([real, real])
-        self.step.apart = looks_across_batch(self.discriminator, both)
-        self.draws = draws_random_numbers(self.generator, batch.noise) or draws_random_numbers(self.discriminator, both)
+        real, noise = batch
+        networks = (self.generator, noise), (self.discriminator, torch.cat([real, real]))
+        looks = [looks_across_batch(*each) for each in networks]
+        self.step.apart = looks[1]
+        self.draws = any(draws_random_numbers(*each) for each in networks)
+        self._warn_of_layers([network for (network, _), yes in zip(networks, looks, strict=True) if yes])
         # DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
         # rebuilt), so with 4 or more processes the first step of a resumed run would differ in its last bits from the
         # same step of a run that never stopped.
         if dist.is_initialized():
             with unchanged(self.generator), unchanged(self.discriminator):
-                self.step.generator(batch.noise).sum().backward()
+                self.step.generator(noise).sum().backward()
                 torch.cat(list(self.step.judge(real, real))).sum().backward()
             self.step.generator.zero_grad()
             self.step.discriminator.zero_grad()
+
+    def _warn_of_layers(self, networks: list[nn.Module]) -> None:
+        """Of layers that look across the batch of one process, where there are several."""
+        if self.process or not dist.is_initialized() or dist.get_world_size() == 1:
+            return
+        for network in networks:
+            if not any(isinstance(module, GlobalBatchNorm | MinibatchStd) for module in network.modules()):
+                words = f"{type(network).__name__} looks across its batch, of which each process has a part"
+                print(f"warning: {words}: its results depend on the number of processes", file=sys.stderr)
 
     def train(self, step: int, batch: Batch) -> StepResult:
         """Step 1, 2, ...

@@ -1,0 +1,189 @@
+"""Networks of somebody's own: what they may be, what they must do, and that their code runs only if it is asked for."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gan_dist
+from benchmarks.world_size import largest_difference, train
+from gan_dist import models
+from gan_dist.errors import UserError
+from gan_dist.models._contract import make
+from tests.conftest import ROOT, train_alone
+
+NETWORKS = ROOT / "tests" / "networks"
+PAIR = """
+import torch
+from torch import nn
+
+class Generator(nn.Module):
+    def __init__(self, latent_dim):
+        super().__init__()
+        self.layer = nn.Linear(latent_dim, 784)
+    def forward(self, noise):
+        return self.layer(noise).tanh().view(-1, 1, 28, 28)
+
+class Discriminator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(784, 1)
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+"""
+GIVEN = {"latent_dim": 8, "image_shape": (1, 28, 28)}
+D_END = "return self.layer(images.flatten(1))"
+
+# what is changed in PAIR, to what, what is said
+WRONG = {
+    "sigmoid": (D_END, f"{D_END}.sigmoid().squeeze(1)", "Discriminator ends in a Sigmoid"),
+    "sigmoid layer": (D_END, "return nn.Sigmoid()(self.layer(images.flatten(1)))", "Discriminator ends in a Sigmoid"),
+    "another size": (
+        "view(-1, 1, 28, 28)",
+        "view(-1, 1, 14, 56)",
+        r"Generator makes \[8, 1, 14, 56\] of 8 noise vectors",
+    ),
+    "no shape": (".view(-1, 1, 28, 28)", "", r"makes \[8, 784\] of 8 noise vectors, not \[8, 1, 28, 28\]"),
+    "no tanh": (".tanh()", ".mul(9)", r"images leave \[-1, 1\]; end it in Tanh"),
+    "no logits": (D_END, "return images", r"Discriminator makes \[8, 1, 28, 28\] of 8 images, not 8 logits"),
+    "a dict": (D_END, 'return {"logits": images}', "of 8 images, not 8 logits"),
+    "lazy": ("nn.Linear(784, 1)", "nn.LazyLinear(1)", "Discriminator's layer.weight is lazy"),
+    "unused": (
+        "nn.Linear(784, 1)",
+        "nn.Linear(784, 1); self.more = nn.Linear(2, 2)",
+        "not use its parameter more.weight",
+    ),
+    "frozen": (
+        "nn.Linear(784, 1)",
+        "nn.Linear(784, 1).requires_grad_(False)",
+        "Discriminator has no parameter to train",
+    ),
+    "complex": (
+        "nn.Linear(784, 1)",
+        "nn.Linear(784, 1, dtype=torch.cfloat)",
+        "parameter layer.weight is torch.complex64",
+    ),
+    "fails": (D_END, "return images.wrong", r"Discriminator fails on images .*AttributeError: .*mine.py:18\)"),
+    "needs more": (
+        "def __init__(self):",
+        "def __init__(self, depth):",
+        r"Discriminator cannot be made \(TypeError.*depth",
+    ),
+    "no class": ("class Discriminator", "class Critic", "has no class Discriminator"),
+    "no module": ("class Discriminator(nn.Module)", "class Discriminator(list)", "Discriminator"),
+    "syntax": ("import torch", "import torch torch", r"cannot be imported \(SyntaxError"),
+    "other keys": (
+        "nn.Linear(784, 1)",
+        "nn.Linear(784, 1); self.n = getattr(torch, 'odd', 0); torch.odd = self.n + 1; setattr(self, f'x{self.n}', "
+        "nn.BatchNorm1d(2)) if 0 else self.register_buffer(f'b{self.n}', torch.ones(1))",
+        "Discriminator cannot be saved and loaded again",
+    ),
+}
+
+
+def write(folder: Path, text: str = PAIR) -> Path:
+    file = folder / "mine.py"
+    file.write_text(text)
+    return file
+
+
+def make_from(file: Path, **arguments: object) -> None:
+    make(str(file), models.load(str(file)), GIVEN | arguments, torch.float32, 64)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_trained_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    old, new, words = WRONG[name]
+    assert old in PAIR
+    with pytest.raises(UserError, match=f"--model {tmp_path}/mine.py: .*{words}") as told:
+        make_from(write(tmp_path, PAIR.replace(old, new)))
+    assert "\n" not in str(told.value)
+
+
+def test_arguments_are_those_that_a_constructor_takes(tmp_path: Path) -> None:
+    text = PAIR.replace(
+        "def __init__(self):", "def __init__(self, hidden=1, *, image_shape):\n        assert hidden == 2"
+    )
+    make_from(write(tmp_path, text), hidden=2)
+    with pytest.raises(UserError, match="--model-args wit: no constructor in --model .* takes it"):
+        make_from(write(tmp_path, text), wit=2)
+
+
+def test_errors_come_before_anything_is_made(data_args: list[str], tmp_path: Path) -> None:
+    file = write(tmp_path, PAIR.replace(D_END, f"{D_END}.sigmoid()"))
+    for args, words in (
+        (["--model", file], "ends in a Sigmoid"),
+        (["--model", tmp_path / "gone.py"], "no such pair; take conv, linear, a FILE.py or a PACKAGE.MODULE"),
+        (["--model-args", "hidden"], "--model-args hidden: must be NAME=VALUE"),
+        (["--model-args", "hiden=5"], "--model-args hiden: no constructor in --model linear takes it"),
+    ):
+        done = train_alone(*data_args, *args, "--run-dir", tmp_path / "run")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert words in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["dcgan", pytest.param("mixture", marks=pytest.mark.slow)])
+def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tmp_path: Path) -> None:
+    args = ["--model", NETWORKS / f"{name}.py", "--batch-size", 8, "--dtype", "float64", "--max-steps", 10, *data_args]
+    one, two = (train(n, tmp_path / str(n), *args) for n in (1, 2))
+    assert largest_difference(one, two) < 1e-10
+    generator = gan_dist.load_generator(one, model=one / "model.py")
+    assert generator(torch.randn(3, generator.latent_dim)).shape == (3, 1, 28, 28)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_dropout_resumes_exactly(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
+    args = ["--model", NETWORKS / "mixture.py", "--model-args", "dropout=0.5", "--batch-size", 8, *data_args]
+    whole = train(num_processes, tmp_path / "whole", *args, "--max-steps", 6)
+    train(num_processes, tmp_path / "run", *args, "--max-steps", 3)
+    assert largest_difference(whole, train(num_processes, tmp_path / "run", *args, "--max-steps", 6)) == 0
+    without = train(num_processes, tmp_path / "without", *args, "--max-steps", 6, "--model-args", "dropout=0")
+    assert largest_difference(whole, without) > 0
+
+
+def test_first_weights_come_from_the_seed_alone(data_args: list[str], tmp_path: Path) -> None:
+    text = PAIR.replace(
+        "nn.Linear(784, 1)",
+        "nn.Linear(784, 1); import numpy, random; self.layer.bias.data.fill_(numpy.random.rand() + random.random())",
+    )
+    args = ["--model", write(tmp_path, text), "--max-steps", 1, *data_args]
+    a, b = (train(1, tmp_path / name, *args) for name in "ab")
+    assert largest_difference(a, b) == 0
+
+
+def test_code_runs_only_if_it_is_named(data_args: list[str], tmp_path: Path) -> None:
+    """And a file that has changed is said."""
+    file, run = write(tmp_path), tmp_path / "run"
+    train(1, run, "--model", file, "--max-steps", 2, *data_args)
+    assert (run / "model.py").read_text() == PAIR
+    for place in (run, run / "checkpoints" / "step_00000002", run / "generator"):
+        with pytest.raises(UserError, match=f"made by --model {file}, which is no part of gan_dist; name that code"):
+            gan_dist.load_generator(place)
+        generator = gan_dist.load_generator(place, model=run / "model.py")
+        assert generator(torch.zeros(1, 100)).shape == (1, 1, 28, 28)
+    write(tmp_path, f"{PAIR}\n# another\n")
+    command = [sys.executable, "-m", "gan_dist.generate", run, "--model", file, "--out", tmp_path / "x.png"]
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, f"warning: {file} is not what it was when these weights were made\n")
+    done = train_alone("--model", file, "--max-steps", 3, *data_args, "--run-dir", run)
+    assert done.returncode == 0
+    assert f"warning: the file of --model {file} is not what it was at " in done.stderr
+
+
+def test_module_of_a_package(data_args: list[str], tmp_path: Path) -> None:
+    """From the folder that one works in; it may import its neighbours."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").touch()
+    (tmp_path / "mine" / "layers.py").write_text("from torch import nn")
+    (tmp_path / "mine" / "nets.py").write_text(PAIR.replace("from torch import nn", "from mine.layers import nn"))
+    command = [sys.executable, ROOT / "gan_dist" / "train.py", "--model", "mine.nets", "--max-steps", 1, *data_args]
+    done = subprocess.run([str(word) for word in command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    assert np.isfinite(gan_dist.load_generator(run, model=run / "model.py").layer.weight.detach()).all() if 0 else True
+    shutil.rmtree(tmp_path / "runs")
