@@ -1,11 +1,9 @@
 """Networks of somebody's own: what they may be, what they must do, and that their code runs only if it is asked for."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -38,50 +36,31 @@ class Discriminator(nn.Module):
 GIVEN = {"latent_dim": 8, "image_shape": (1, 28, 28)}
 D_END = "return self.layer(images.flatten(1))"
 
+D_LAYER = "nn.Linear(784, 1)"
+D_MADE = "def __init__(self):"
+ODD_KEYS = (
+    "self.n = getattr(torch, 'odd', 0); torch.odd = self.n + 1; self.register_buffer(f'b{self.n}', torch.ones(1))"
+)
+
 # what is changed in PAIR, to what, what is said
 WRONG = {
     "sigmoid": (D_END, f"{D_END}.sigmoid().squeeze(1)", "Discriminator ends in a Sigmoid"),
     "sigmoid layer": (D_END, "return nn.Sigmoid()(self.layer(images.flatten(1)))", "Discriminator ends in a Sigmoid"),
-    "another size": (
-        "view(-1, 1, 28, 28)",
-        "view(-1, 1, 14, 56)",
-        r"Generator makes \[8, 1, 14, 56\] of 8 noise vectors",
-    ),
+    "another size": ("-1, 1, 28, 28", "-1, 1, 14, 56", r"Generator makes \[8, 1, 14, 56\] of 8 noise vectors"),
     "no shape": (".view(-1, 1, 28, 28)", "", r"makes \[8, 784\] of 8 noise vectors, not \[8, 1, 28, 28\]"),
     "no tanh": (".tanh()", ".mul(9)", r"images leave \[-1, 1\]; end it in Tanh"),
     "no logits": (D_END, "return images", r"Discriminator makes \[8, 1, 28, 28\] of 8 images, not 8 logits"),
     "a dict": (D_END, 'return {"logits": images}', "of 8 images, not 8 logits"),
-    "lazy": ("nn.Linear(784, 1)", "nn.LazyLinear(1)", "Discriminator's layer.weight is lazy"),
-    "unused": (
-        "nn.Linear(784, 1)",
-        "nn.Linear(784, 1); self.more = nn.Linear(2, 2)",
-        "not use its parameter more.weight",
-    ),
-    "frozen": (
-        "nn.Linear(784, 1)",
-        "nn.Linear(784, 1).requires_grad_(False)",
-        "Discriminator has no parameter to train",
-    ),
-    "complex": (
-        "nn.Linear(784, 1)",
-        "nn.Linear(784, 1, dtype=torch.cfloat)",
-        "parameter layer.weight is torch.complex64",
-    ),
-    "fails": (D_END, "return images.wrong", r"Discriminator fails on images .*AttributeError: .*mine.py:18\)"),
-    "needs more": (
-        "def __init__(self):",
-        "def __init__(self, depth):",
-        r"Discriminator cannot be made \(TypeError.*depth",
-    ),
+    "lazy": (D_LAYER, "nn.LazyLinear(1)", "Discriminator's layer.weight is lazy"),
+    "unused": (D_LAYER, f"{D_LAYER}; self.more = nn.Linear(2, 2)", "not use its parameter more.weight"),
+    "frozen": (D_LAYER, f"{D_LAYER}.requires_grad_(False)", "Discriminator has no parameter to train"),
+    "complex": (D_LAYER, "nn.Linear(784, 1, dtype=torch.cfloat)", "parameter layer.weight is torch.complex64"),
+    "fails": (D_END, "return images.wrong", r"Discriminator fails on images .*AttributeError: .*mine.py:17\)"),
+    "needs more": (D_MADE, "def __init__(self, depth):", r"Discriminator cannot be made \(TypeError.*depth"),
     "no class": ("class Discriminator", "class Critic", "has no class Discriminator"),
     "no module": ("class Discriminator(nn.Module)", "class Discriminator(list)", "Discriminator"),
     "syntax": ("import torch", "import torch torch", r"cannot be imported \(SyntaxError"),
-    "other keys": (
-        "nn.Linear(784, 1)",
-        "nn.Linear(784, 1); self.n = getattr(torch, 'odd', 0); torch.odd = self.n + 1; setattr(self, f'x{self.n}', "
-        "nn.BatchNorm1d(2)) if 0 else self.register_buffer(f'b{self.n}', torch.ones(1))",
-        "Discriminator cannot be saved and loaded again",
-    ),
+    "other keys": (D_LAYER, f"{D_LAYER}; {ODD_KEYS}", "Discriminator cannot be saved and loaded again"),
 }
 
 
@@ -109,7 +88,7 @@ def test_arguments_are_those_that_a_constructor_takes(tmp_path: Path) -> None:
         "def __init__(self):", "def __init__(self, hidden=1, *, image_shape):\n        assert hidden == 2"
     )
     make_from(write(tmp_path, text), hidden=2)
-    with pytest.raises(UserError, match="--model-args wit: no constructor in --model .* takes it"):
+    with pytest.raises(UserError, match=r"--model-args wit: no constructor in --model .* takes it"):
         make_from(write(tmp_path, text), wit=2)
 
 
@@ -133,7 +112,7 @@ def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tm
     one, two = (train(n, tmp_path / str(n), *args) for n in (1, 2))
     assert largest_difference(one, two) < 1e-10
     generator = gan_dist.load_generator(one, model=one / "model.py")
-    assert generator(torch.randn(3, generator.latent_dim)).shape == (3, 1, 28, 28)  # type: ignore[call-overload]
+    assert generator(torch.randn(3, generator.latent_dim)).shape == (3, 1, 28, 28)
 
 
 @pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -185,5 +164,4 @@ def test_module_of_a_package(data_args: list[str], tmp_path: Path) -> None:
     done = subprocess.run([str(word) for word in command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").iterdir()
-    assert np.isfinite(gan_dist.load_generator(run, model=run / "model.py").layer.weight.detach()).all() if 0 else True
-    shutil.rmtree(tmp_path / "runs")
+    assert (run / "generator" / "model.safetensors").exists()
