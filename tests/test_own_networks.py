@@ -38,9 +38,7 @@ D_END = "return self.layer(images.flatten(1))"
 
 D_LAYER = "nn.Linear(784, 1)"
 D_MADE = "def __init__(self):"
-ODD_KEYS = (
-    "self.n = getattr(torch, 'odd', 0); torch.odd = self.n + 1; self.register_buffer(f'b{self.n}', torch.ones(1))"
-)
+ODD_KEYS = "torch.odd = n = getattr(torch, 'odd', 0) + 1; self.register_buffer(f'b{n}', torch.ones(1))"
 
 # what is changed in PAIR, to what, what is said
 WRONG = {
