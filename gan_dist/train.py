@@ -22,7 +22,9 @@ def main() -> int:
 
     trainer = Trainer(config)
     code = trainer.run()
-    if trainer.tracker.is_broken:  # what it registered to run at exit may hang
+    # What a dashboard registered to run at exit may hang; with several processes Python's own way out may abort, since
+    # gloo's threads are still there.
+    if trainer.tracker.is_broken or trainer.accelerator.num_processes > 1:
         exit_now(code)
     return code
 

@@ -1,5 +1,6 @@
 """What needs a GPU. Not run by us yet."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,11 +52,30 @@ def test_cpu_configs_train_on_the_cpu(config: str, processes: int, data_args: li
     words, _ = process.communicate(timeout=120)
     assert process.returncode == 0, words
     assert f"on cpu, world size {processes}," in words
+    (row,) = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert row["peak_memory_gb"] > 0.05  # of the process, not of a GPU that it does not use
+    assert "gpu_utilization" not in row
 
 
 def test_launch_sh_finds_gpus_that_compute() -> None:
     done = subprocess.run([sys.executable, "-m", "gan_dist.distributed.gpus"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == str(min(2, NUM_GPUS)), done.stderr
+
+
+def test_stop_waits_for_few_steps_of_the_gpu() -> None:
+    """The host sends steps faster than the GPU ends them; a stop would have to wait for all that were sent."""
+    words, _ = start("gpu_1", "tests/programs/stopping.py").communicate(timeout=120)
+    steps, seconds = re.search(r"(\d+) steps, ([\d.]+) s, closed", words).groups()  # type: ignore[union-attr]
+    assert int(steps) <= 20
+    assert float(seconds) < 3
+
+
+@two_gpus
+def test_each_process_opens_its_own_gpu_alone(data_args: list[str], tmp_path: Path) -> None:
+    process = start("gpu_all", "tests/programs/contexts.py", *data_args, "--run-dir", tmp_path / "run")
+    words, _ = process.communicate(timeout=120)
+    for index in (0, 1):
+        assert f"process {index} has opened [{index}]" in words
 
 
 def test_copies_made_ahead_arrive_whole(data_args: list[str], tmp_path: Path) -> None:

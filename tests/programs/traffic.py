@@ -9,6 +9,7 @@ import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from gan_dist.config.options import parse
+from gan_dist.distributed.processes import exit_now
 from gan_dist.training.trainer import Trainer
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     if trainer.is_main:
         print(json.dumps(numbers))
     torch.distributed.barrier()
-    trainer.accelerator.end_training()
+    exit_now(0)
 
 
 if __name__ == "__main__":
