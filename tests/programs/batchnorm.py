@@ -1,14 +1,12 @@
 """Launched with several processes: GlobalBatchNorm on shards against torch's BatchNorm on the whole batch."""
 
-import sys
-
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_dist.distributed.batchnorm import GlobalBatchNorm, make_global
-from gan_dist.distributed.processes import make_accelerator
+from gan_dist.distributed.processes import exit_now, make_accelerator
 
 
 class Doubled(nn.BatchNorm2d):
@@ -63,5 +61,4 @@ if __name__ == "__main__":
             dist.all_reduce(worst, dist.ReduceOp.MAX)
             if accelerator.is_main_process:
                 print(f"{str(dtype).removeprefix('torch.')} {kind.__name__} {worst.item():.3e}")
-    accelerator.end_training()
-    sys.exit(0)
+    exit_now(0)

@@ -8,7 +8,7 @@ import numpy as np
 from gan_dist.config.options import parse
 from gan_dist.data.mnist import load_images
 from gan_dist.data.order import image_indices
-from gan_dist.distributed.processes import make_accelerator
+from gan_dist.distributed.processes import exit_now, make_accelerator
 from gan_dist.training.trainer import make_batches
 
 if __name__ == "__main__":
@@ -21,4 +21,4 @@ if __name__ == "__main__":
     )
     name = f"{accelerator.num_processes}_{accelerator.process_index}.npz"
     np.savez(Path(sys.argv[1], name), indices=indices, real=real.numpy(), noise=noise.numpy())
-    accelerator.end_training()
+    exit_now(0)

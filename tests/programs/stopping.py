@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from gan_dist.distributed.processes import make_accelerator
+from gan_dist.distributed.processes import exit_now, make_accelerator
 from gan_dist.distributed.stop import StopRequest
 
 FIRST = 100_000  # a resumed run
@@ -45,7 +45,7 @@ def main() -> None:
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         print(f"{number - FIRST - 20} steps, {seconds:.1f} s, closed")
-    accelerator.end_training()
+    exit_now(0)
 
 
 if __name__ == "__main__":
