@@ -1,6 +1,6 @@
 """Does a run depend on the number of processes? Prints the largest difference of any weight.
 
-python benchmarks/world_size.py [--data-dir DIR]: the table of README.md
+python benchmarks/world_size.py [--data-dir DIR]: the table of docs/design.md
 """
 
 import argparse

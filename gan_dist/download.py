@@ -1,4 +1,4 @@
-"""Obtain a data set and verify it: `python -m gan_dist.download [--dataset NAME] [--data-dir DIR]`."""
+"""Download a data set and verify it: `python -m gan_dist.download [--dataset NAME] [--data-dir DIR]`."""
 
 import sys
 

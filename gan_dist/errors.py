@@ -1,4 +1,4 @@
-"""What a person did that the program cannot use, told in one line."""
+"""Errors in what the user asked for, reported in one line."""
 
 import os
 import sys
@@ -12,19 +12,19 @@ class UserError(ValueError):
 
 
 def tell(error: UserError) -> None:
-    """Say in one line what is wrong."""
+    """Print an error in one line."""
     print(f"error: {error}", file=sys.stderr, flush=True)
 
 
 def reason(error: Exception) -> str:
-    """What an exception says, in one line."""
+    """The message of an exception, in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def exit_code(program: Callable[[], int]) -> int:
     """Run `program` and return its exit code; a UserError becomes one line on stderr and code 2.
 
-    Of the processes that meet the same error only rank 0 speaks, and one that cannot be heard does not mind.
+    Where all processes meet the same error only rank 0 prints it; a closed stderr is no problem.
     """
     stdio.keep_open()
     try:

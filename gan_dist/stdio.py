@@ -1,4 +1,4 @@
-"""Standard output and error of a run that outlives its terminal, its pipe and the room on the disk of its log."""
+"""Lets a run go on when its output cannot be written: closed terminal or pipe, full disk."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 
 class _Tolerant(io.FileIO):
-    """Loses what cannot be written: words are worth no run."""
+    """A stream that drops what cannot be written."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -17,7 +17,7 @@ class _Tolerant(io.FileIO):
 
 
 def keep_open() -> None:
-    """Let nothing that is written to sys.stdout and sys.stderr raise, and no other file take a closed one's number."""
+    """Make writes to sys.stdout and sys.stderr never raise, and let no other file take the number of a closed one."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

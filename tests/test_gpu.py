@@ -1,4 +1,4 @@
-"""What needs a GPU. Not run by us yet."""
+"""What needs a GPU; docs/status.md says whether it was run."""
 
 import re
 import subprocess

@@ -1,1 +1,1 @@
-"""The adversarial step: what D and G learn from a batch."""
+"""The adversarial step: losses, optimizers and one update of D and of G."""

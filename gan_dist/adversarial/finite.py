@@ -1,4 +1,4 @@
-"""Numbers that are no longer finite."""
+"""Checks for NaN and infinity."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ class Diverged(RuntimeError):
 
 
 def check_finite(step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Raise Diverged if a tensor of {part: {name: tensor}} has a number that is not finite."""
+    """Raise Diverged if a tensor of {part: {name: tensor}} holds NaN or infinity."""
     for part, group in tensors.items():
         for name, tensor in group.items():
             if not torch.isfinite(tensor).all():

@@ -1,4 +1,4 @@
-"""Objectives: logits in, scalars out. They know nothing of networks, optimizers or processes."""
+"""Objectives: functions from logits to a scalar loss, independent of networks, optimizers and processes."""
 
 import torch.nn.functional as F
 from torch import Tensor

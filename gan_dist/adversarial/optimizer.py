@@ -1,4 +1,4 @@
-"""Optimizers with their loss scalers: mixed precision is a property of the run, the step says the same in every one."""
+"""An optimizer with its loss scaler, so that the step is the same code in every precision."""
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +8,11 @@ from torch.optim import Adam, Optimizer
 
 
 class ScaledOptimizer:
-    """One network's way from a loss to new weights, with a loss scaler of its own.
+    """The optimizer of one network, with a loss scaler of its own.
 
     A scaler that both networks share would halve its scale for both when one overflows, grow twice as fast, and
     unscale the gradients of one with the scale of the other. Without fp16 the scaler is switched off and does
-    nothing. max_norm: gradients are scaled down to this Euclidean norm, if it is not None.
+    nothing. max_norm: gradients are clipped to this Euclidean norm, if it is not None.
     """
 
     def __init__(self, network: nn.Module, optimizer: Optimizer, scaler: GradScaler, max_norm: float | None) -> None:
@@ -24,7 +24,7 @@ class ScaledOptimizer:
         self.scaler.scale(loss).backward()
 
     def step(self) -> Tensor | None:
-        """Change the weights, unless a gradient overflowed -> the norm of the gradient before it was scaled down."""
+        """Update the weights, unless a gradient overflowed -> norm of the gradient before clipping."""
         self.scaler.unscale_(self.optimizer)
         norm = None
         if self.max_norm is not None:
@@ -34,11 +34,11 @@ class ScaledOptimizer:
         return norm
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         self.optimizer.zero_grad()
 
     def tensors(self) -> dict[str, Tensor]:
-        """{name: live tensor} of what the optimizer knows of each parameter."""
+        """{name: live tensor} of the optimizer's state."""
         return {
             f"{name}.{key}": tensor
             for name, parameter in self.network.named_parameters()

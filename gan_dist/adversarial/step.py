@@ -19,7 +19,7 @@ class Batch(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What a step leaves to look at, of this process's rows, on the device."""
+    """What a step computed that may be logged, for this process's rows, on the device."""
 
     loss_d: Tensor  # scalar
     loss_g: Tensor  # scalar
@@ -33,8 +33,8 @@ class AdversarialStep:
     """Updates D, then G against the new D, from real images and noise.
 
     generator, discriminator: as `Accelerator.prepare` returns them. optimizer_g, optimizer_d: over the modules inside.
-    accumulate: parts that a batch is cut into, to hold one at a time in memory; the gradients are the whole batch's.
-    apart: D sees real and generated images in a forward each, as it must if a layer of it looks across the batch.
+    accumulate: parts that a batch is split into, to save memory; the gradients are the mean over the whole batch.
+    apart: D runs on real and on generated images separately, as it must if it has a layer such as BatchNorm.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class AdversarialStep:
         return StepResult(_sum(losses_d), _sum(losses_g), all_real, all_fake, norm_d, norm_g)
 
     def judge(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
-        """Logits of both, from one forward of D where that is possible: it is the faster way."""
+        """D's logits of real and of generated images, from one forward where that is possible, as it is faster."""
         if self.apart:
             return self.discriminator(real), self.discriminator(fake)
         return self.discriminator(torch.cat([real, fake])).chunk(2)

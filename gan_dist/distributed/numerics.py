@@ -1,4 +1,4 @@
-"""How a run computes on its device, and how full and busy that is."""
+"""Settings of torch's arithmetic; memory and utilization of the device."""
 
 import contextlib
 import os
@@ -9,10 +9,10 @@ import torch
 
 
 def set_up(matmul_precision: str, deterministic: bool) -> None:
-    """Tell torch how exact float32 products are (highest, high or medium: torch's words), and whether the same input
-    must always give the same bits.
+    """Set torch's precision of float32 products (highest, high or medium), and whether only deterministic algorithms
+    are used.
 
-    After Accelerate has made its state: it allows TF32 without a word where its config compiles.
+    Call it after Accelerate has made its state: that allows TF32 silently where its config compiles.
     """
     torch.set_float32_matmul_precision(matmul_precision)
     torch.backends.cudnn.allow_tf32 = matmul_precision != "highest"  # convolutions, where torch's default is TF32
@@ -24,8 +24,8 @@ def set_up(matmul_precision: str, deterministic: bool) -> None:
 
 
 def readings(device: torch.device) -> dict[str, float]:
-    """Of this process on its device: the most memory that it has held, in GB (10**9 bytes), and for a GPU in how many
-    percent of the last second or less (NVML's period) it had something to do, where the driver tells.
+    """{metric: value} of this process on its device: peak memory in GB (10**9 bytes) and, where the driver tells, the
+    percentage of the last second or less (NVML's period) that its GPU was busy.
     """
     if device.type != "cuda":
         unit = 1 if sys.platform == "darwin" else 1024

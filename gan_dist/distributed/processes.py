@@ -1,4 +1,4 @@
-"""What has to be right about a job of several processes before it trains."""
+"""Sets up the processes of a job, and checks that they form one."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float = 10) -> Accelerator:
-    """Accelerate's state for this process; it takes another that is silent for so long for dead.
+    """Make the Accelerator of this process; one that is silent for timeout_minutes counts as dead.
 
     Raises UserError for a launch that would not train as one job.
     """
@@ -106,9 +106,9 @@ def start_time() -> float:
 
 
 def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:
-    """What `action` returns, called first where `is_first`, then on the other processes.
+    """Call `action` first where `is_first`, then on the other processes -> what it returns.
 
-    If it raises UserError there, that process tells it, and all of them exit with code 2.
+    If it raises UserError there, that process prints it, and all of them exit with code 2.
     """
     result, failed = None, False
     if is_first:
@@ -123,7 +123,7 @@ def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T])
 
 
 def exit_now(code: int) -> NoReturn:
-    """Leave without what Python and its libraries do at exit."""
+    """Exit at once, without the exit handlers of Python and its libraries."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

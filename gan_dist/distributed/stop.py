@@ -1,4 +1,4 @@
-"""Signals as a request that all processes follow at the same step."""
+"""Turns a signal into a stop of all processes at the same step."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ MAX_WINDOW = 100  # steps
 
 
 class StopRequest:
-    """While it is entered, the SIGNALS only ask for a stop; a second one ends the process at once.
+    """Context in which the SIGNALS only ask for a stop; a second one ends the process at once.
 
     The signal may reach one process, some or all. Every process must call `agreed` after every step; one that does not
     for timeout_minutes is taken for dead. device: where the steps are computed.
@@ -47,9 +47,9 @@ class StopRequest:
 
     @contextlib.contextmanager
     def ending(self, is_main: bool) -> Iterator[None]:
-        """Inside, the main process may do what takes longer than timeout_minutes: save, close dashboards.
+        """Context in which the main process may take longer than timeout_minutes, to save and to close dashboards.
 
-        The others wait for it at the end, for as long as it gives signs of life.
+        The other processes wait at its end, for as long as the main process shows that it is alive.
         """
         is_over = threading.Event()
 

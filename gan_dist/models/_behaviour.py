@@ -1,4 +1,4 @@
-"""How a network behaves, seen without leaving a trace in it."""
+"""How a network behaves, found out without changing it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextlib.contextmanager
 def unchanged(network: nn.Module) -> Iterator[None]:
-    """Whatever forwards are made inside, the buffers of `network` and torch's generators are afterwards as before."""
+    """Context for trial forwards: the buffers of `network` and torch's generators are afterwards as before."""
     kept = [buffer.clone() for buffer in network.buffers()]
     gpus = {p.device for p in network.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(gpus):

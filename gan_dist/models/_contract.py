@@ -1,4 +1,4 @@
-"""What a pair of networks must do, checked before the first step and told in one line."""
+"""Checks of a pair of networks before the first step; what does not fit is one line."""
 
 import contextlib
 from collections.abc import Iterator, Mapping

@@ -1,1 +1,1 @@
-"""What a run leaves on the disk."""
+"""What a run writes to the disk."""

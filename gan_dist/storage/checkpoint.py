@@ -1,8 +1,8 @@
-"""One checkpoint: a folder of safetensors and a state.json that vouches for them. No pickle.
+"""One checkpoint: a folder of safetensors and a state.json with their checksums. No pickle.
 
 A folder under its final name is whole: it is written beside it, synced and then renamed. A folder made by a
-stranger can at worst be refused: names, types, shapes and sizes are compared with what the run expects before
-anything is read into memory, and no path in it is followed.
+stranger is safe to load: names, types, shapes and sizes are compared with what the run expects before anything is read
+into memory, and no path in it is followed.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The checkpoints of one run: which is the newest, and what going back does to later ones."""
+"""The checkpoints of one run: finding the newest, and setting later ones aside when a run goes back."""
 
 import contextlib
 import itertools
@@ -23,7 +23,7 @@ def newest_first(folder: Path) -> list[Path]:
 def newest_sound(folder: Path, check: Callable[[Path], T]) -> tuple[Path, T] | None:
     """The newest checkpoint in a folder that passes `check`, and what that returned; None if there is none at all.
 
-    Says which are skipped. Raises CheckpointError if none passes.
+    Prints which are skipped. Raises CheckpointError if none passes.
     """
     candidates = newest_first(folder)
     for candidate in candidates:

@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, whole lines only, whatever the disk does."""
+"""metrics.jsonl: one JSON object a line, whole lines only, even if the disk is full."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The folder of one run: whose it is, and what of it a resumed run keeps."""
+"""The folder of one run: its lock, its record of options, and what a resumed run keeps of it."""
 
 import contextlib
 import fcntl
@@ -112,7 +112,7 @@ def began_here(folder: Path) -> bool:
 
 
 def _job() -> str:
-    """What tells the processes of one launcher from all others, and stays when it restarts them."""
+    """An id of the launcher's job: the same for all its processes, and after it restarts them."""
     return f"started at {start_time()} by process {os.getppid()} on {socket.gethostname()}"
 
 

@@ -1,4 +1,4 @@
-"""When checkpoints are written, by whom, and which of them stay or are resumed from."""
+"""Decides when checkpoints are written, writes them on a thread, deletes old ones."""
 
 import contextlib
 import sys
@@ -18,7 +18,7 @@ from gan_dist.storage.checkpoints import newest_first
 class Saver:
     """Writes checkpoints on a thread of the main process while training goes on.
 
-    Only the copy to the host holds training up. A save that fails is told and tried again when the next is
+    Training waits only for the copy to the host. A save that fails is reported and tried again when the next is
     due; `failure` says why the last one failed, or is None. every, minutes: steps and minutes between two saves,
     whichever is sooner; keep: how many stay.
     """
@@ -50,7 +50,7 @@ class Saver:
         self._thread.start()
 
     def wait(self) -> None:
-        """Return when nothing is being written any more."""
+        """Wait until nothing is being written."""
         if self._thread:
             self._thread.join()
 

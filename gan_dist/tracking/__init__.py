@@ -1,1 +1,1 @@
-"""What a run shows: metrics, pictures, the terminal, dashboards."""
+"""Metrics, pictures, terminal output and dashboards of a run."""

@@ -1,4 +1,4 @@
-"""When a run needs somebody to look at it. docs/tracking.md defines the same in words."""
+"""Alerts: when somebody should look at a run. docs/tracking.md defines the same in words."""
 
 from typing import NamedTuple
 
@@ -13,14 +13,14 @@ class Alert(NamedTuple):
 
 
 class Watch:
-    """Looks at rows and samples; tells of each trouble once, and again only after it was over."""
+    """Checks rows and samples; reports each problem once, and again only after it was over."""
 
     def __init__(self) -> None:
         self._rows_won = 0
         self._collapsed = False
 
     def row(self, step: int, accuracy_real: float, accuracy_fake: float) -> Alert | None:
-        """D is right nearly always, for many rows: G learns nothing from it any more."""
+        """Alert if D is nearly always right for many rows: G then learns nothing from it."""
         won = min(accuracy_real, accuracy_fake) >= WINNING_ACCURACY
         self._rows_won = self._rows_won + 1 if won else 0
         if self._rows_won != WINNING_ROWS:
@@ -29,7 +29,7 @@ class Watch:
         return Alert("D wins", f"{text}; a lower --lr-d may help")
 
     def samples(self, step: int, diversity: float) -> Alert | None:
-        """The generated images hardly differ from each other."""
+        """Alert if the generated images hardly differ from each other."""
         was, self._collapsed = self._collapsed, diversity < COLLAPSED_DIVERSITY
         if was or not self._collapsed:
             return None

@@ -1,4 +1,4 @@
-"""The guard around dashboards: whatever they do, training goes on at its speed and ends with its own result."""
+"""Protects training from dashboards: errors and hangs of theirs change neither its speed nor its result."""
 
 import queue
 import sys
@@ -21,7 +21,7 @@ class Guard(GeneralTracker):
     """A dashboard behind Accelerate's tracking interface, on a thread of its own.
 
     No method waits for the dashboard but `finish`, which does so for a bounded time, and none raises. Each kind of
-    trouble is told once.
+    problem is reported once.
     """
 
     requires_logging_directory = False
@@ -51,7 +51,7 @@ class Guard(GeneralTracker):
         self._put(self.dashboard.log, step, values)
 
     def alert(self, title: str, text: str) -> None:
-        """Tell people, through the dashboard."""
+        """Send an alert through the dashboard."""
         self._put(self.dashboard.alert, title, text)
 
     def save_weights(self, folder: Path, metadata: dict[str, str]) -> None:

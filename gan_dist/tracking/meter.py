@@ -1,4 +1,4 @@
-"""Numbers of a run, over the global batch, read from the device only on log steps."""
+"""Averages metrics over the global batch, and reads them from the device only on log steps."""
 
 import math
 
@@ -14,7 +14,7 @@ from gan_dist.adversarial.step import StepResult
 class Meter:
     """Collects the losses of every step on the device; `read` brings them to the host.
 
-    log_every: steps between two reads, about; first_step: the one that the first `update` is of; dtype: of the losses.
+    log_every: usual steps between two reads; first_step: the step of the first `update`; dtype: of the losses.
     """
 
     def __init__(

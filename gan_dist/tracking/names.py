@@ -38,5 +38,5 @@ _NAMES = {metric.column: metric.name for metric in METRICS}
 
 
 def dashboard_name(column: str) -> str:
-    """The name in dashboards of a column; that of one which no table knows is its own."""
+    """A column's name in dashboards; a column that is not in METRICS keeps its own."""
     return _NAMES.get(column, column)

@@ -11,7 +11,7 @@ from gan_dist.storage.metrics_file import read_rows
 
 
 def save_grid(images: Tensor, file: Path) -> None:
-    """Write images [N, 1, H, W] in [-1, 1] as one PNG, row by row in a grid as square as it goes."""
+    """Write images [N, 1, H, W] in [-1, 1] as one PNG, row by row in a nearly square grid."""
     num, _, height, width = images.shape
     columns = math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)

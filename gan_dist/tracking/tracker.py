@@ -1,4 +1,4 @@
-"""What a run shows, all of it from the main process: metrics.jsonl, pictures, the terminal, dashboards."""
+"""Writes metrics.jsonl, pictures, terminal output and dashboards, all from the main process."""
 
 import contextlib
 import sys
@@ -66,7 +66,7 @@ class Tracker:
         self._metrics.sync()
 
     def log(self, step: int, epoch: int, numbers: dict[str, float]) -> None:
-        """Add a row to metrics.jsonl and the dashboards, and tell the terminal."""
+        """Add a row to metrics.jsonl and the dashboards, and print it."""
         if not self.is_main:
             return
         now, batch_size = time.monotonic(), self.batch_size
@@ -110,7 +110,7 @@ class Tracker:
             self.alert(self._watch.samples(step, diversity))
 
     def alert(self, alert: Alert | None, kind: str = "warning") -> None:
-        """Tell people, here and in the dashboards."""
+        """Send an alert to the terminal and the dashboards."""
         if self.is_main and alert:
             print(f"{kind}: {alert.title}: {alert.text}", file=sys.stderr)
             for guard in self.guards:

@@ -1,1 +1,1 @@
-"""A whole run, from its options to its last weights."""
+"""A whole run, from its options to its final weights."""

@@ -1,4 +1,4 @@
-"""What a resumed run must have in common with the run that it goes on with."""
+"""Options that a resumed run must share with the run that it continues."""
 
 from collections.abc import Mapping
 from pathlib import Path

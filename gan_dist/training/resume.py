@@ -1,4 +1,4 @@
-"""From where a run goes on."""
+"""Where a run starts: anew, or from which checkpoint."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What the generator draws from noise that stays the same all through a run."""
+"""Sample images from noise that is fixed for the whole run."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ INTERPOLATION_STEPS = 8
 
 
 class Samples:
-    """Draws on one process alone, without a word to the others."""
+    """Draws images on one process, without communication."""
 
     def __init__(self, generator: nn.Module, config: Config, batches: Batches) -> None:
         self.generator, self.config, self.batches = generator, config, batches
@@ -29,7 +29,7 @@ class Samples:
         return normal(self.config.run.seed, Stream.SAMPLE, [0], num, self.config.model.latent_dim)[0]
 
     def interpolation(self) -> Tensor:
-        """Eight ways from one image to another, a row each -> images [64, 1, 28, 28].
+        """Eight interpolations between two images, a row each -> images [64, 1, 28, 28].
 
         Along great circles, as normal noise lies near a sphere: White, "Sampling generative networks", 2016.
         """
@@ -43,7 +43,7 @@ class Samples:
 
 
 def diversity(fake: Tensor, real: Tensor) -> float | None:
-    """The mean standard deviation of a pixel over generated images, as a part of that over real ones.
+    """Mean standard deviation of a pixel over generated images, divided by that over real ones.
 
     None for a single image.
     """

@@ -23,7 +23,7 @@ from gan_dist.models._contract import make
 
 
 class TrainingState:
-    """What a step changes and a checkpoint keeps."""
+    """Networks and optimizers: what a step changes and a checkpoint saves."""
 
     def __init__(self, config: Config, accelerator: Accelerator, image_shape: Sequence[int]) -> None:
         seed_everything(config.run.seed)
@@ -54,7 +54,7 @@ class TrainingState:
         self.step = AdversarialStep(prepared_g, prepared_d, optimizer_g, optimizer_d, options.accumulate)
 
     def settle(self, batch: Batch) -> None:
-        """See how the networks behave, before the first step and after every start alike; they stay as they are.
+        """Run trial passes before the first step of every start; they leave the networks unchanged.
 
         `batch` has the shapes of a part of a step's.
         """

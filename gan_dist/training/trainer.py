@@ -36,7 +36,7 @@ CLOSE_SECONDS_AFTER_SIGNAL = 10  # when the machine may be taken away
 
 
 def make_batches(images: NDArray[np.uint8], config: Config, accelerator: Accelerator) -> Batches:
-    """What a run learns from. Raises UserError if the images fill no batch."""
+    """Make the batches of a run. Raises UserError if the images fill no batch."""
     return Batches(
         images,
         accelerator,
@@ -162,7 +162,7 @@ class Trainer:
         self.tracker.log(self.steps_done, self._epoch(), numbers)
 
     def _sample(self, result: StepResult) -> None:
-        """Show samples and logits; all processes give their part of the logits."""
+        """Show samples and logits; every process must call it, as the logits are gathered from all."""
         logits = self.accelerator.gather(torch.stack([result.logits_real, result.logits_fake], dim=1))
         if self.is_main:
             fake = self._draw()

@@ -1,6 +1,6 @@
-"""Dashboards that a run can be followed in. Each is one file with one class; guard.py keeps them from training.
+"""Dashboards. Each is one file with one class; guard.py protects training from them.
 
-A class here may block, raise or die: it runs on the guard's thread.
+A class here may block or raise: it runs on the guard's thread.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Numbers to be shown as a distribution, [N]."""
+    """Values [N] to be shown as a histogram."""
 
     numbers: NDArray[np.float32]
 
@@ -36,7 +36,7 @@ Value = float | Picture | Histogram
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a dashboard is told of a run."""
+    """What a dashboard gets to know about a run."""
 
     folder: Path
     id: str  # the same for a resumed run
@@ -55,7 +55,7 @@ class Dashboard(Protocol):
         """Show values of a step. Steps only grow."""
 
     def alert(self, title: str, text: str) -> None:
-        """Tell people."""
+        """Send an alert."""
 
     def save_weights(self, folder: Path, metadata: dict[str, str]) -> None:
         """Keep a folder of weights."""
@@ -64,7 +64,7 @@ class Dashboard(Protocol):
         """Close the run."""
 
     def remedy(self) -> str:
-        """What to do by hand for what did not arrive."""
+        """How to upload by hand what did not arrive."""
 
 
 def check(names: list[str]) -> None:
