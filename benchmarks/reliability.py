@@ -12,17 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
-from gan_dist import models
 from gan_dist.adversarial.step import Batch
 from gan_dist.config.options import parse
 from gan_dist.distributed.processes import make_accelerator
-from gan_dist.models import linear
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.saver import Saver
 from gan_dist.training.state import TrainingState
@@ -30,9 +26,9 @@ from gan_dist.training.state import TrainingState
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def pause(name: str, recipe: str, trials: int) -> None:
+def pause(name: str, options: list[str], trials: int) -> None:
     """Print the time of a step and the time that a checkpoint takes from training."""
-    config = parse(["--recipe", recipe])
+    config = parse(options)
     training = TrainingState(config, make_accelerator(), (1, 28, 28))
     batch = Batch(torch.rand(64, 1, 28, 28), torch.randn(64, 100))
     state = {"step": 0, "epoch": 0, "images_seen": 0, "config": {}, "precision": "no", "world_size": 1, "scalers": {}}
@@ -75,15 +71,9 @@ def main() -> None:
     data_dir = parser.parse_args().data_dir
     torch.set_num_threads(1)
     print("| pair | weights | step | pause of a checkpoint | pause / step |\n|---|---|---|---|---|")
-    pause("linear", "linear", 200)
-    pause("conv", "conv", 10)
-    # No recipe: the same perceptrons, wider.
-    wide = {
-        "Generator": partial(linear.Generator, hidden=6600),
-        "Discriminator": partial(linear.Discriminator, hidden=6600),
-    }
-    models.load = lambda name: SimpleNamespace(**wide)  # type: ignore[assignment, return-value]
-    pause("linear, hidden 6,600", "linear", 5)
+    pause("linear", [], 200)
+    pause("conv", ["--recipe", "conv"], 10)
+    pause("linear, hidden 6,600", ["--model-args", "hidden=6600"], 5)
     print("\n| recipe | SIGTERM to exit: median of 5 | worst |\n|---|---|---|")
     for recipe in ("linear", "conv"):
         times = [seconds_to_exit(recipe, data_dir) for _ in range(5)]

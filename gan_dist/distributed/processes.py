@@ -38,7 +38,7 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
     accelerator = Accelerator(
         mixed_precision=mixed_precision,
         cpu=cpu,
-        # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); norm.py keeps
+        # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); batchnorm.py keeps
         # them equal where they matter.
         kwargs_handlers=[
             DistributedDataParallelKwargs(broadcast_buffers=False),
