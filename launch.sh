@@ -84,7 +84,8 @@ prepare() {
 # run: prints the `accelerate launch` line and runs it
 run() {
     local launcher signal=0 code=0
-    echo "OMP_NUM_THREADS=$OMP_NUM_THREADS $(printf '%q ' "${command[@]}")" >&2
+    # A log that is full or closed costs words, not the run.
+    echo "OMP_NUM_THREADS=$OMP_NUM_THREADS $(printf '%q ' "${command[@]}")" >&2 || true
     # Ctrl-C and SIGTERM are for train.py, which saves and ends; a launcher that dies of them would leave it alone.
     # Ctrl-C reaches it from the terminal; the launcher ignores it, like everything that is started with `&`.
     "${command[@]}" &
@@ -96,7 +97,7 @@ run() {
         wait "$launcher" || code=$?
     done
     ((signal == 0)) || code=$((128 + signal))
-    [[ -t 2 ]] || echo "launch.sh: ended with exit code $code, $(date)" >&2
+    [[ -t 2 ]] || echo "launch.sh: ended with exit code $code, $(date)" >&2 || true
     exit "$code"
 }
 

@@ -79,6 +79,13 @@ def test_trains_and_prints_its_line(project: Path, data_args: list[str]) -> None
     assert saved_step(project / "runs" / "a") == 3
 
 
+def test_closed_output(project: Path, data_args: list[str]) -> None:
+    words = [str(project / "launch.sh"), *data_args, *ARGS, "--max-steps", "3", "--run-dir", "runs/a"]
+    command = ["bash", "-c", '"$@" >&- 2>&-', "bash", *words]
+    assert subprocess.run(command, cwd=project, env=os.environ | ON_CPU, timeout=120).returncode == 0
+    assert saved_step(project / "runs" / "a") == 3
+
+
 @pytest.mark.parametrize("background", [[], ["--background"]])
 def test_bad_option_is_one_line(background: list[str], project: Path) -> None:
     code, words = launch_sh(project, *background, "--batch-size", "0")
