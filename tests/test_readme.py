@@ -25,9 +25,8 @@ def test_network_in_one_file(data_args: list[str], tmp_path: Path) -> None:
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert "a single row to a part of the batch; take a larger --batch-size or a smaller --accum" in done.stderr
     (run,) = (tmp_path / "runs").glob("linear-*")
-    load = (
-        "import sys, gan_dist; print(gan_dist.load_generator(sys.argv[1], model=sys.argv[1] + '/model.py').layers[0])"
-    )
+    load = "import sys, gan_dist; run = sys.argv[1]\n"
+    load += "print(gan_dist.load_generator(run, model=f'{run}/model.py').layers[0])"
     done = subprocess.run([sys.executable, "-c", load, str(run)], cwd=ROOT, capture_output=True, text=True)
     assert "Linear(in_features=100, out_features=16, bias=False)" in done.stdout, done.stderr
 
