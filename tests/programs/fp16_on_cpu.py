@@ -10,7 +10,7 @@ from torch.amp import GradScaler
 from gan_dist.config.options import Config, parse
 from gan_dist.training import trainer
 from gan_dist.training.state import TrainingState
-from tests.test_precision import autocast_fp16
+from tests.processes.test_precision import autocast_fp16
 
 
 class Fp16State(TrainingState):

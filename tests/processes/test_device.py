@@ -12,7 +12,7 @@ from benchmarks.world_size import train
 from gan_dist.config.options import parse
 from gan_dist.models import names
 from tests.conftest import DATA_DIR, ROOT, launch, train_alone
-from tests.runs import difference
+from tests.harness.runs import difference
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from benchmarks.world_size import largest_difference, train
 from gan_dist.config.options import parse
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, train_alone
-from tests.runs import kill, last_step, small_disk, start, wait_until
-from tests.wandb_server import WandbServer
+from tests.harness.runs import kill, last_step, small_disk, start, wait_until
+from tests.harness.wandb_server import WandbServer
 
 LENGTH = ["--max-steps", 300, "--log-every", 10, "--sample-every", 100, "--num-samples", 4, "--checkpoint-every", 50]
 LONGER = ["--max-steps", 1000, "--log-every", 10, "--sample-every", 100, "--num-samples", 4, "--checkpoint-every", 50]

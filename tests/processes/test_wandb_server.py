@@ -1,4 +1,4 @@
-"""What a real wandb client sends, as tests/wandb_server.py records it."""
+"""What a real wandb client sends, as tests/harness/wandb_server.py records it."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.wandb_server import Alert, RecordedRun, WandbServer
+from tests.harness.wandb_server import Alert, RecordedRun, WandbServer
 
 pytest.importorskip("wandb")
 

@@ -24,7 +24,7 @@ from gan_dist.errors import UserError
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.run_folder import RunFolder, new_folder
 from tests.conftest import ROOT, train_alone
-from tests.runs import last_step, start, wait_until
+from tests.harness.runs import last_step, start, wait_until
 
 
 def test_run_folder(run_200: Path) -> None:

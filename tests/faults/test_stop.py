@@ -10,7 +10,7 @@ import pytest
 from benchmarks.world_size import train
 from gan_dist.storage import checkpoint
 from tests.conftest import launch
-from tests.runs import TRAIN, difference, hang_rank_1, last_step, ranks, start, start_command, wait_until
+from tests.harness.runs import TRAIN, difference, hang_rank_1, last_step, ranks, start, start_command, wait_until
 
 ARGS = ["--log-every", 1, "--sample-every", 1000, "--num-samples", 4]
 

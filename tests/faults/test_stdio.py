@@ -8,7 +8,7 @@ import torch
 
 from gan_dist import load_generator
 from tests.conftest import ROOT
-from tests.runs import TRAIN, fill, last_step, small_disk, wait_until
+from tests.harness.runs import TRAIN, fill, last_step, small_disk, wait_until
 
 
 @pytest.mark.parametrize("ending", ["| head -n 1", "2>&1 | head -n 1", ">&- 2>&-", "<&- 2>&-"])

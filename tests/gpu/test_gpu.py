@@ -11,7 +11,7 @@ import torch
 from benchmarks.world_size import largest_difference, launch_line, train
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import DATA_DIR, NUM_GPUS, ROOT, VISIBLE_GPUS
-from tests.runs import difference, hang_rank_1, last_step, start_command, wait_until
+from tests.harness.runs import difference, hang_rank_1, last_step, start_command, wait_until
 
 pytestmark = pytest.mark.gpu
 two_gpus = pytest.mark.skipif(NUM_GPUS < 2, reason="needs two GPUs")

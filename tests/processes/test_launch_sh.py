@@ -15,8 +15,8 @@ import torch
 from gan_dist.distributed.gpus import compute
 from gan_dist.storage import checkpoint
 from tests.conftest import ROOT
-from tests.runs import last_step
-from tests.test_data import NO_NETWORK
+from tests.harness.runs import last_step
+from tests.processes.test_data import NO_NETWORK
 
 ON_CPU = {"VENV": sys.prefix, "CUDA_VISIBLE_DEVICES": ""}
 ARGS = ["--log-every", "1", "--sample-every", "100000", "--num-samples", "4"]

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.runs import wait_until
-from tests.test_launch_sh import before_path, command
+from tests.harness.runs import wait_until
+from tests.processes.test_launch_sh import before_path, command
 
 # srun: its options, then the command of the one node; scancel: the signal to every process of that step.
 SRUN = 'while [ "${1#--}" != "$1" ]; do shift; done; echo $$ >step; SLURM_NODEID=0 exec "$@"'

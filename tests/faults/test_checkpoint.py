@@ -25,7 +25,7 @@ from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.saver import Saver
 from gan_dist.storage.weights import load_generator, save_weights
 from tests.conftest import ROOT, train_alone
-from tests.runs import fill, last_step, ranks, small_disk, start, wait_until
+from tests.harness.runs import fill, last_step, ranks, small_disk, start, wait_until
 
 STATE: dict[str, Any] = {
     "step": 7,

@@ -16,7 +16,7 @@ from gan_dist.adversarial.step import AdversarialStep, Batch
 from gan_dist.storage import checkpoint
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, launch, train_alone
-from tests.runs import difference
+from tests.harness.runs import difference
 
 
 def make(scale_g: float = 2.0**10, scale_d: float = 2.0**10, max_norm: float | None = None) -> AdversarialStep:

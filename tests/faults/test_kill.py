@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.world_size import largest_difference, train
-from tests.runs import difference, kill, last_step, ranks, start, wait_until
+from tests.harness.runs import difference, kill, last_step, ranks, start, wait_until
 
 STEPS = 200
 OFTEN = ["--max-steps", STEPS, "--checkpoint-every", 5, "--log-every", 1, "--sample-every", 50, "--num-samples", 4]
