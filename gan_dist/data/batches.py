@@ -12,9 +12,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_dist.errors import UserError
-from gan_dist.data.order import Stream, image_indices, normal, permutation
 from gan_dist.adversarial.step import Batch
+from gan_dist.data.order import Stream, image_indices, normal, permutation
+from gan_dist.errors import UserError
 
 # Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
 # the input of batch 64 costs half of what it costs one step at a time.
