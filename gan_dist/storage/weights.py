@@ -1,23 +1,24 @@
 """Final weights: folders of safetensors and json that `from_pretrained` and `load_generator` read."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from huggingface_hub import ModelHubMixin
+from safetensors import safe_open
 from torch import nn
 
-from gan_dist import models
+from gan_dist import atomic, models
 from gan_dist.errors import UserError
-from gan_dist.storage.checkpoint import TYPES, CheckpointError, load_into, read_state, verify_file
+from gan_dist.storage.checkpoint import CheckpointError, load_into, read_state, verify_file
 from gan_dist.storage.checkpoints import newest_sound
+from gan_dist.storage.tensors import TYPES, save
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -33,25 +34,19 @@ class in `gan_dist.models.{model}`, or as plain tensors with safetensors.
 
 
 def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> None:
-    """Write the weights with `metadata`, config.json and a model card, as a whole or not at all. Raises OSError."""
-    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        new.mkdir()
+    """Write the weights with `metadata`, a model card and config.json, as a whole or not at all.
+
+    config.json has the constructor's arguments; without PyTorchModelHubMixin nobody knows them, and there is none.
+    Raises OSError, and TypeError for tensors that the file cannot hold.
+    """
+    with atomic.new_folder(folder) as new:
         (new / "README.md").write_text(CARD.format(role=folder.name, **metadata))
-        network.save_pretrained(new)  # type: ignore[operator]
-        # Once more, since save_pretrained has no place for metadata.
-        state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(state, new / "model.safetensors", metadata)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except SafetensorError as error:  # how safetensors tells of a full disk
-        raise OSError(str(error)) from None
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        if isinstance(network, ModelHubMixin):
+            # Not by save_pretrained: it would write the weights, too, and has no place for metadata.
+            config = network._hub_mixin_config
+            config = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config or {}
+            (new / "config.json").write_text(json.dumps(config, sort_keys=True, indent=2))
+        save(network.state_dict(), new / "model.safetensors", metadata)
 
 
 def load_generator(path: str | Path) -> nn.Module:
@@ -79,8 +74,8 @@ def load_generator(path: str | Path) -> nn.Module:
 def _from_checkpoint(folder: Path) -> nn.Module:
     """Raises CheckpointError."""
     state = read_state(folder)
-    options = state["config"]
     try:
+        options = state["config"]
         generator = _pair(options["model"]).Generator(latent_dim=options["latent-dim"])
         tensors = dict(generator.to(DTYPES[options["dtype"]]).state_dict())
         verify_file(folder / "generator.safetensors", state["files"]["generator.safetensors"], tensors)
@@ -101,7 +96,10 @@ def _from_weights(folder: Path) -> nn.Module:
             types = {name: weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118  # not a dict
             model = (weights.metadata() or {}).get("model")
         with contextlib.redirect_stdout(io.StringIO()):  # it prints
-            generator = _pair(model).Generator.from_pretrained(folder, strict=True)
+            # With strict=True it refuses a second name of shared weights.
+            generator = _pair(model).Generator.from_pretrained(folder)
+        if wrong := sorted(types.keys() ^ generator.state_dict().keys()):
+            raise CheckpointError(f"{file.name} has other tensors than the generator: {', '.join(wrong[:3])}")
     except CheckpointError:
         raise
     except Exception as error:  # what config.json holds goes to the constructor of a network
