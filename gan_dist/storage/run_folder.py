@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from gan_dist import atomic
 from gan_dist.distributed.processes import start_time
 from gan_dist.errors import UserError
-from gan_dist.storage import checkpoint
 from gan_dist.storage.checkpoints import make_new
 from gan_dist.storage.metrics_file import read_rows
 
@@ -36,7 +36,8 @@ class RunFolder:
                     raise UserError(f"--resume never: {self.path} holds a run; name another folder with --run-dir")
                 check(self.path / OPTIONS)
                 self._take_lock()
-                checkpoint.clean(self.checkpoints)
+                atomic.clean(self.path)
+                atomic.clean(self.checkpoints)
                 return
             # A run that was killed while it began may have left a checkpoint to begin from.
             if self.path.exists() and {file.name for file in self.path.glob("[!.]*")} - {"checkpoints"}:
@@ -91,9 +92,7 @@ class RunFolder:
         self._lock = lock
 
     def _replace(self, name: str, content: str | bytes) -> None:
-        new = self.path / f".new_{name}"
-        new.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(new, self.path / name)
+        atomic.write_file(self.path / name, content.encode() if isinstance(content, str) else content)
 
 
 def new_folder(name: str) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gan_dist import atomic
 from gan_dist.adversarial.finite import check_finite
 from gan_dist.errors import reason
 from gan_dist.storage import checkpoint
@@ -41,11 +42,15 @@ class Saver:
         if self._thread and self._thread.is_alive():
             print("waiting for the last checkpoint to be written", file=sys.stderr)
         self.wait()
-        copies = {
-            name: {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in group.items()}
-            for name, group in tensors.items()
-        }
         self.last_step, self._last_time = state["step"], time.monotonic()
+        try:
+            copies = {
+                name: {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in group.items()}
+                for name, group in tensors.items()
+            }
+        except Exception as error:  # out of memory, say
+            self._fail(state["step"], error)
+            return
         self._thread = threading.Thread(target=self._write, args=(copies, state, before))
         self._thread.start()
 
@@ -55,7 +60,7 @@ class Saver:
             self._thread.join()
 
     def _write(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
-        target = self.folder / f"step_{state['step']:08d}"
+        target = self._target(state["step"])
         try:
             check_finite(state["step"], tensors)
             before()
@@ -63,9 +68,15 @@ class Saver:
             self.failure, self._last_good = None, target
             with contextlib.suppress(OSError):  # what cannot be removed now is tried again the next time
                 for old in newest_first(self.folder)[self.keep :]:
-                    checkpoint.remove(old)
+                    atomic.remove_folder(old)
         except Exception as error:  # whatever it is: a thread that dies of it would die without a word
-            self.failure = reason(error)
-            last = self._last_good or next(iter(newest_first(self.folder)), "none")
-            words = f"{target.name} was not saved ({self.failure}); last good checkpoint: {last}"
-            print(f"warning: {words}", file=sys.stderr)
+            self._fail(state["step"], error)
+
+    def _fail(self, step: int, error: Exception) -> None:
+        self.failure = reason(error)
+        last = self._last_good or next(iter(newest_first(self.folder)), "none")
+        words = f"{self._target(step).name} was not saved ({self.failure}); last good checkpoint: {last}"
+        print(f"warning: {words}", file=sys.stderr)
+
+    def _target(self, step: int) -> Path:
+        return self.folder / f"step_{step:08d}"

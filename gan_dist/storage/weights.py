@@ -1,24 +1,25 @@
 """Final weights: folders of safetensors and json that `from_pretrained` and `load_generator` read."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from huggingface_hub import ModelHubMixin
+from safetensors import safe_open
 from torch import nn
 
-from gan_dist import models
+from gan_dist import atomic, models
 from gan_dist.errors import UserError
 from gan_dist.storage.checkpoint import CheckpointError, load_into, read_state, verify_file
 from gan_dist.storage.checkpoints import newest_sound
+from gan_dist.storage.tensors import save
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -34,25 +35,18 @@ class in `gan_dist.models.{model}`, or as plain tensors with safetensors.
 
 
 def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> None:
-    """Write the weights with `metadata`, config.json and a model card, as a whole or not at all. Raises OSError."""
-    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        new.mkdir()
+    """Write the weights with `metadata`, a model card and config.json, as a whole or not at all.
+
+    config.json is for `from_pretrained`; without PyTorchModelHubMixin there is none. Raises OSError, and TypeError for tensors that the file cannot hold.
+    """
+    with atomic.new_folder(folder) as new:
         (new / "README.md").write_text(CARD.format(role=folder.name, **metadata))
-        network.save_pretrained(new)  # type: ignore[operator]
-        # Once more, since save_pretrained has no place for metadata.
-        state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(state, new / "model.safetensors", metadata)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except SafetensorError as error:  # how safetensors tells of a full disk
-        raise OSError(str(error)) from None
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        if isinstance(network, ModelHubMixin):
+            # Not by save_pretrained: it would write the weights, too, and has no place for metadata.
+            config = network._hub_mixin_config
+            config = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config or {}
+            (new / "config.json").write_text(json.dumps(config, sort_keys=True, indent=2))
+        save(network.state_dict(), new / "model.safetensors", metadata)
 
 
 def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Module:
@@ -87,8 +81,8 @@ def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Modu
 def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
     """Raises CheckpointError, or UserError for networks that must be named."""
     state = read_state(folder)
-    options = state["config"]
     with _telling("it cannot be loaded"):
+        options = state["config"]
         # image_shape is that of every data set so far.
         arguments = {"latent_dim": options["latent-dim"], "image_shape": (1, 28, 28)}
         arguments |= models.read_arguments(options.get("model-args", []))

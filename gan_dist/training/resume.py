@@ -18,6 +18,7 @@ from gan_dist.storage.checkpoint import CheckpointError
 from gan_dist.storage.checkpoints import later_than, make_newest, newest_first, newest_sound
 from gan_dist.storage.run_folder import RunFolder, began_here, new_folder, writing
 from gan_dist.training.mathematics import check_record, check_same_mathematics
+from gan_dist.training.record import check_content
 from gan_dist.training.state import TrainingState
 
 Found = tuple[Path, dict[str, Any]]  # a checkpoint and its state
@@ -60,6 +61,7 @@ def resume(config: Config, precision: str, folder: RunFolder, training: Training
 
     def check(path: Path) -> dict[str, Any]:
         state = checkpoint.read_state(path)
+        check_content(state)
         check_same_mathematics(state["config"], config)
         if state["precision"] != precision:
             raise UserError(f"--mixed-precision {precision}: {path} was made with {state['precision']}; take that")

@@ -19,11 +19,13 @@ from benchmarks.world_size import largest_difference, train
 from gan_dist import models
 from gan_dist.errors import UserError
 from gan_dist.storage import checkpoint
+from gan_dist.storage import tensors as tensor_files
 from gan_dist.storage.checkpoint import CheckpointError, Tensors
 from gan_dist.storage.checkpoints import make_newest, newest_first
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.saver import Saver
 from gan_dist.storage.weights import load_generator, save_weights
+from gan_dist.training.record import check_content
 from tests.conftest import ROOT, train_alone
 from tests.harness.runs import fill, last_step, ranks, small_disk, start, wait_until
 
@@ -47,6 +49,7 @@ def make_tensors(fill: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
 
 def load(folder: Path, expected: Tensors) -> dict[str, Any]:
     state = checkpoint.read_state(folder)
+    check_content(state)
     checkpoint.verify(folder, state, expected)
     checkpoint.load_into(folder, expected)
     return state
@@ -79,11 +82,14 @@ def test_what_was_written_is_read(saved: Path) -> None:
         ({"step": -1}, "count"),
         ({"step": 1.5}, "count"),
         ({"step": True}, "count"),
-        ({"world_size": "2"}, "count"),
-        ({"config": []}, "wrong type"),
-        ({"precision": 3}, "wrong type"),
+        ({"world_size": "2"}, "a world_size that is no int"),
+        ({"config": []}, "a config that is no dict"),
+        ({"precision": 3}, "a precision that is no str"),
+        ({"trackers": None}, "a trackers that is no dict"),
+        ({"scalers": {"d": 3}}, "loss scaler"),
+        ({"scalers": {"d": {"scale": "1"}}}, "loss scaler"),
+        ({"scalers": {"d": {"_growth_tracker": 2**70}}}, "loss scaler"),
         ({"format": 2}, "format 1"),
-        ({"more": 1}, "format 1"),
         ({"files": {}}, "names the files"),
         ({"files": {"../../generator.safetensors": {"size": 1, "sha256": ""}}}, "names the files"),
         ({"files": []}, "damaged"),
@@ -124,6 +130,53 @@ def test_links_and_pipes_are_refused(saved: Path) -> None:
     os.mkfifo(saved / "state.json")
     with pytest.raises(CheckpointError, match="not a plain file"):
         load(saved, make_tensors())
+
+
+def test_content_is_the_writers_own(saved: Path) -> None:
+    """A checkpoint of another trainer has other fields, and one of a later version may have more."""
+    state = {"step": 3, "mood": [None, "good"]}
+    checkpoint.write(saved, make_tensors(2.0), state)
+    assert {key: checkpoint.read_state(saved)[key] for key in state} == state
+    with pytest.raises(CheckpointError, match="epoch"):
+        load(saved, make_tensors())
+    checkpoint.write(saved, make_tensors(2.0), STATE | {"more": 1})
+    assert load(saved, make_tensors())["more"] == 1
+    seal(saved, step=None)
+    with pytest.raises(CheckpointError, match="count"):
+        checkpoint.read_state(saved)
+
+
+def test_every_type_is_kept_bit_for_bit(tmp_path: Path) -> None:
+    """Shared, empty and transposed tensors, too."""
+    chance = torch.Generator().manual_seed(0)
+    integers = torch.randint(0, 256, (7, 64), dtype=torch.uint8, generator=chance)
+    group = {str(dtype): integers.view(dtype) for dtype in tensor_files.TYPES if dtype != torch.bool}
+    group["bool"] = integers > 99
+    group |= {"transposed": torch.arange(6.0).view(2, 3).T, "empty": torch.empty(0), "number": torch.tensor(7)}
+    group |= {"again": group["number"], "row": group["transposed"][1], "name" * 200: torch.ones(1)}
+    checkpoint.write(tmp_path / "step_00000007", {"generator": group}, STATE)
+    loaded = {"generator": {name: torch.zeros_like(tensor) for name, tensor in group.items()}}
+    load(tmp_path / "step_00000007", loaded)
+    for name, tensor in group.items():
+        a, b = (each.contiguous().view(-1).view(torch.uint8) for each in (loaded["generator"][name], tensor))
+        assert torch.equal(a, b), name
+    with pytest.raises(TypeError, match=r"odd is torch.complex128, which safetensors files cannot hold"):
+        checkpoint.write(
+            tmp_path / "step_00000008", {"generator": {"odd": torch.zeros(2, dtype=torch.complex128)}}, STATE
+        )
+    with pytest.raises(CheckpointError, match="other tensors than expected: odd"):
+        load(
+            tmp_path / "step_00000007",
+            {"generator": loaded["generator"] | {"odd": torch.zeros(2, dtype=torch.complex128)}},
+        )
+
+
+def test_every_type_is_saved_beside_training(tmp_path: Path) -> None:
+    saver = Saver(tmp_path)
+    group = {str(dtype): torch.zeros(3, dtype=dtype) for dtype in tensor_files.TYPES}
+    saver.save({"generator": group}, STATE, before=lambda: None)
+    saver.wait()
+    assert saver.failure is None
 
 
 def mutations(content: bytes, chance: random.Random) -> Iterator[bytes]:
@@ -187,6 +240,9 @@ def test_save_that_fails_for_any_reason_is_told(tmp_path: Path, capsys: pytest.C
     saver.save(make_tensors(), STATE | {"odd": {1, 2}}, before=lambda: None)  # a set: json refuses it with a TypeError
     saver.wait()
     assert saver.failure == "Object of type set is not JSON serializable"
+    assert f"step_00000007 was not saved ({saver.failure}); last good checkpoint: none" in capsys.readouterr().err
+    saver.save({"generator": {"w": torch.zeros(3, device="meta")}}, STATE, before=lambda: None)  # cannot be copied
+    assert "Cannot copy out of meta tensor" in str(saver.failure)
     assert f"step_00000007 was not saved ({saver.failure}); last good checkpoint: none" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     saver.save(make_tensors(), STATE, before=lambda: None)
