@@ -57,7 +57,7 @@ def largest_difference(run: Path, other: Path) -> float:
     for network in ("generator", "discriminator"):
         a, b = (load_file(folder / network / "model.safetensors") for folder in (run, other))
         assert a.keys() == b.keys()
-        largest = max([largest, *(float((a[name] - b[name]).abs().max()) for name in a)])
+        largest = max([largest, *(float((a[name].double() - b[name].double()).abs().max()) for name in a)])
     return largest
 
 

@@ -49,6 +49,7 @@ def make_newest(folder: Path, path: Path, step: int) -> None:
     own = folder / f"step_{step:08d}"
     in_the_way = later_than(folder, step)
     if not (own.exists() and own.samefile(path)):
+        folder.mkdir(exist_ok=True)
         checkpoint.copy(path, own)
     if in_the_way:
         aside = make_new(folder / time.strftime("set_aside_%Y%m%d-%H%M%S"))

@@ -37,7 +37,8 @@ class in `gan_dist.models.{model}`, or as plain tensors with safetensors.
 def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> None:
     """Write the weights with `metadata`, a model card and config.json, as a whole or not at all.
 
-    config.json is for `from_pretrained`; without PyTorchModelHubMixin there is none. Raises OSError, and TypeError for tensors that the file cannot hold.
+    config.json is for `from_pretrained`; without PyTorchModelHubMixin there is none.
+    Raises OSError, and TypeError for tensors that the file cannot hold.
     """
     with atomic.new_folder(folder) as new:
         (new / "README.md").write_text(CARD.format(role=folder.name, **metadata))
@@ -86,7 +87,7 @@ def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
         # image_shape is that of every data set so far.
         arguments = {"latent_dim": options["latent-dim"], "image_shape": (1, 28, 28)}
         arguments |= models.read_arguments(options.get("model-args", []))
-        generator = _make(options["model"], state["versions"].get("model"), named, arguments)
+        generator = _make(folder, options["model"], state["versions"].get("model"), named, arguments)
         generator.to(DTYPES[options["dtype"]])
         tensors = dict(generator.state_dict())
         verify_file(folder / "generator.safetensors", state["files"]["generator.safetensors"], tensors)
@@ -103,21 +104,24 @@ def _from_weights(folder: Path, named: str | None) -> nn.Module:
             tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118  # not a dict
         # Weights of an early version have their arguments in config.json alone.
         arguments = json.loads(metadata.get("arguments") or (folder / "config.json").read_text())
-        generator = _make(metadata.get("model"), metadata.get("model_version"), named, arguments)
+        generator = _make(folder, metadata.get("model"), metadata.get("model_version"), named, arguments)
         for name, tensor in generator.state_dict().items():
-            if name in tensors and tensors[name].is_floating_point() != tensor.is_floating_point():
+            types = (tensor.dtype, *DTYPES.values()) if tensor.is_floating_point() else (tensor.dtype,)
+            if name in tensors and tensors[name].dtype not in types:
                 raise CheckpointError(f"{file.name} has {name} in {tensors[name].dtype}")
         generator.load_state_dict(tensors, strict=True)
     return _ready(generator)
 
 
-def _make(recorded: object, version: str | None, named: str | None, arguments: dict[str, Any]) -> nn.Module:
-    """A generator of the pair that made some weights. Code that is not of this package must be `named`."""
+def _make(
+    folder: Path, recorded: object, version: str | None, named: str | None, arguments: dict[str, Any]
+) -> nn.Module:
+    """A generator of the pair that made the weights in `folder`. Code that is not of this package must be `named`."""
     if not isinstance(recorded, str):
         raise CheckpointError("it does not say which networks made it")
     if named is None and models.is_own(recorded):
         words = "which is no part of gan_dist; name that code to have it run (a run has a copy, model.py)"
-        raise UserError(f"made by --model {recorded}, {words}")
+        raise UserError(f"{folder}: made by --model {recorded}, {words}")
     module = models.load(named or recorded)
     if version and version != hashlib.sha256(models.code_of(module)).hexdigest():
         print(f"warning: {named or recorded} is not what it was when these weights were made", file=sys.stderr)

@@ -431,7 +431,7 @@ def test_unfinished_run_and_its_checkpoints_draw(run: Path, capsys: pytest.Captu
         ({}, ""),
         ({"latent-dim": 50}, "other tensors than expected: layers.0.weight|has .* bytes"),
         ({"latent-dim": "x"}, "cannot be loaded"),
-        ({"model": ["linear"]}, "is no file in gan_dist/models"),
+        ({"model": ["linear"]}, "does not say which networks made it"),
         ({"dtype": "int64"}, "cannot be loaded"),
     ],
 )
