@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import pkgutil
 import sys
@@ -78,11 +79,17 @@ def arguments(kind: type, offered: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_arguments(words: Iterable[str]) -> dict[str, Any]:
     """NAME=VALUE words by name, with values as yaml reads them. Raises UserError."""
-    pairs = [word.partition("=") for word in words]
-    for name, equals, _ in pairs:
+    read = {}
+    for word in words:
+        name, equals, value = word.partition("=")
         if not (name.isidentifier() and equals):
-            raise UserError(f"--model-args {name}{equals}: must be NAME=VALUE")
-    return {name: yaml.safe_load(value) for name, _, value in pairs}
+            raise UserError(f"--model-args {word}: must be NAME=VALUE")
+        try:
+            read[name] = yaml.safe_load(value)
+            json.dumps(read[name])  # it is recorded beside the weights
+        except (yaml.YAMLError, TypeError):
+            raise UserError(f"--model-args {word}: the value must be a number, a word or a list in yaml") from None
+    return read
 
 
 def code_of(module: ModuleType) -> bytes:

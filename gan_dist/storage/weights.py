@@ -29,9 +29,12 @@ tags: [gan, {dataset}]
 ---
 `{model}` {role} of a GAN trained on {dataset}: recipe {recipe}, seed {seed}, step {step}.
 
-`gan_dist.load_generator(folder)` loads a generator. Both networks load with `from_pretrained(folder)` of their
-class in `gan_dist.models.{model}`, or as plain tensors with safetensors.
+{how} The weights are plain tensors, too, for safetensors.
 """
+HOW = """`gan_dist.load_generator(folder)` loads a generator. Both networks load with `from_pretrained(folder)` of their
+class in `gan_dist.models.{model}`."""
+HOW_OWN = """`gan_dist.load_generator(folder, model="{model}")` loads a generator with the code of the
+networks, of which the run has a copy, model.py."""
 
 
 def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> None:
@@ -41,7 +44,9 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> 
     Raises OSError, and TypeError for tensors that the file cannot hold.
     """
     with atomic.new_folder(folder) as new:
-        (new / "README.md").write_text(CARD.format(role=folder.name, **metadata))
+        known = metadata | {"model": Path(metadata["model"]).name}  # a card names no path of this machine
+        how = (HOW_OWN if models.is_own(metadata["model"]) else HOW).format(**known)
+        (new / "README.md").write_text(CARD.format(role=folder.name, how=how, **known))
         if isinstance(network, ModelHubMixin):
             # Not by save_pretrained: it would write the weights, too, and has no place for metadata.
             config = network._hub_mixin_config

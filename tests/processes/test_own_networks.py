@@ -22,6 +22,8 @@ def test_errors_come_before_anything_is_made(data_args: list[str], tmp_path: Pat
         (["--model", file], "ends in a Sigmoid"),
         (["--model", tmp_path / "gone.py"], "no such pair; take conv, linear, a FILE.py or a PACKAGE.MODULE"),
         (["--model-args", "hidden"], "--model-args hidden: must be NAME=VALUE"),
+        (["--model-args", "hidden=["], "--model-args hidden=[: the value must be a number, a word or a list"),
+        (["--model-args", "hidden=2026-01-01"], "hidden=2026-01-01: the value must be a number, a word or a list"),
         (["--model-args", "hiden=5"], "--model-args hiden: no constructor in --model linear takes it"),
     ):
         done = train_alone(*data_args, *args, "--run-dir", tmp_path / "run")
@@ -64,6 +66,9 @@ def test_code_runs_only_if_it_is_named(data_args: list[str], tmp_path: Path) -> 
     file, run = write(tmp_path), tmp_path / "run"
     train(1, run, "--model", file, "--max-steps", 2, *data_args)
     assert (run / "model.py").read_text() == PAIR
+    card = (run / "generator" / "README.md").read_text()
+    assert 'load_generator(folder, model="mine.py")' in card
+    assert str(tmp_path) not in card
     for place in (run, run / "checkpoints" / "step_00000002", run / "generator"):
         with pytest.raises(UserError, match=f"made by --model {file}, which is no part of gan_dist; name that code"):
             gan_dist.load_generator(place)
