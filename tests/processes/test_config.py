@@ -23,7 +23,7 @@ from tests.conftest import ROOT, train_alone
         ("--lr-d -1", "--lr-d -1.0: must be greater than 0"),
         ("--epochs 0", "--epochs 0: must be greater than 0"),
         ("--max-steps -3", "--max-steps -3: must be greater than 0"),
-        ("--seed -1", "--seed -1: must be from 0"),
+        ("--seed -1", "--seed -1: must be 0 or greater"),
         ("--betas 0.5 1", "--betas"),
         ("--dataset cifar", "--dataset.*'mnist-5k'"),
         ("--model transformer", "--model transformer: .* conv, linear"),
