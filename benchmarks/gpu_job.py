@@ -13,7 +13,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.distributed import numerics as device
 from gan_dist.distributed.processes import exit_now
 from gan_dist.training.trainer import Trainer

@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.training.trainer import Trainer
 
 STEPS = 200  # in a block

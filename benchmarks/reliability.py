@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from gan_dist.adversarial.step import Batch
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.distributed.processes import make_accelerator
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.saver import Saver

@@ -2,7 +2,7 @@
 
 import sys
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.data.mnist import load_images
 from gan_dist.errors import exit_code
 

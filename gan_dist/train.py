@@ -7,7 +7,7 @@ import sys
 if not __package__:  # run as a script: let `import gan_dist` work, and keep errors.py & co. from hiding others
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.errors import exit_code
 
 

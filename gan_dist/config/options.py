@@ -1,18 +1,11 @@
 """The configuration of a run: frozen dataclasses that become the command line and the yaml recipes."""
 
 import dataclasses
-import os
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 import yaml
 from tyro.conf import arg
-
-from gan_dist import models
-from gan_dist.config.parsing import parse_options, read_recipe
-from gan_dist.errors import UserError
-from gan_dist.tracking import dashboards
 
 Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 
@@ -164,69 +157,3 @@ def unrecorded() -> Config:
             known: dict[str, Any] = {option: value for option, value in before.items() if value is not None}
             groups[name] = dataclasses.replace(group, **known)  # type: ignore[type-var]
     return Config(**groups)
-
-
-def parse(argv: Sequence[str]) -> Config:
-    """Resolve defaults < recipe < command line and check every value; --help prints and exits.
-
-    Raises UserError.
-    """
-    without_help = [word for word in argv if word not in ("-h", "--help")]
-    recipe = os.path.expanduser(parse_options(without_help, Config()).run.recipe)
-    preset = read_recipe(recipe, Config())
-    config = _expand_home(parse_options(argv, preset), preset.run.recipe)
-    _check(config, num_processes=_launched_processes())
-    return config
-
-
-def _expand_home(config: Config, recipe: str) -> Config:
-    """With ~ in folders as the shell reads it, which leaves it alone after `=` and in yaml."""
-    run, data, checkpoint = config.run, config.data, config.checkpoint
-    run_dir = run.run_dir and os.path.expanduser(run.run_dir)
-    return dataclasses.replace(
-        config,
-        run=dataclasses.replace(run, recipe=recipe, run_dir=run_dir),
-        data=dataclasses.replace(data, data_dir=os.path.expanduser(data.data_dir)),
-        checkpoint=dataclasses.replace(checkpoint, resume=os.path.expanduser(checkpoint.resume)),
-    )
-
-
-def _launched_processes() -> int:
-    """What a launcher says of its job, 1 without one. Raises UserError."""
-    value = os.environ.get("WORLD_SIZE") or "1"
-    if not value.isdecimal() or int(value) < 1:
-        raise UserError(f"WORLD_SIZE={value}: a launcher sets this variable, to the number of processes; unset it")
-    return int(value)
-
-
-def _check(config: Config, num_processes: int) -> None:
-    """Refuse values that no run can have, before a process group or data is touched."""
-    for name, value in config.to_dict().items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            if RULES[name].may_be_zero and value < 0:
-                raise UserError(f"--{name} {value}: must be 0 or greater")
-            if not RULES[name].may_be_zero and not 0 < value < float("inf"):
-                raise UserError(f"--{name} {value}: must be greater than 0")
-    if not all(0 <= beta < 1 for beta in config.optimizer.betas):
-        raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
-    models.check(config.model.model)
-    models.read_arguments(config.model.model_args)
-    dashboards.check(config.output.trackers)
-    _check_batch(config, num_processes)
-    if config.run.dtype == "float64" and config.run.mixed_precision not in (None, "no"):
-        raise UserError(f"--mixed-precision {config.run.mixed_precision}: needs --dtype float32")
-
-
-def _check_batch(config: Config, num_processes: int) -> None:
-    batch_size, accumulate = config.run.batch_size, config.optimizer.accumulate
-    parts = num_processes * accumulate
-    if batch_size % parts:
-        lower = batch_size // parts * parts
-        nearest = f"{lower} or {lower + parts}" if lower else parts
-        sharers = f"{num_processes} process{'es' if num_processes > 1 else ''}"
-        if accumulate > 1:
-            sharers += f" with --accumulate {accumulate}"
-        fewer = max((n for n in range(1, num_processes) if batch_size % (n * accumulate) == 0), default=0)
-        if fewer:
-            nearest = f"{nearest}, or start {fewer} (on GPUs: CUDA_VISIBLE_DEVICES={','.join(map(str, range(fewer)))})"
-        raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")

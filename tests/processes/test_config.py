@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from tests.conftest import ROOT, train_alone
 
 
@@ -150,5 +150,5 @@ def test_files_beside_train_hide_no_module(tmp_path: Path) -> None:
 
 
 def test_options_do_not_wait_for_torch() -> None:
-    code = "import sys; from gan_dist.config.options import parse; parse([]); sys.exit('torch' in sys.modules)"
+    code = "import sys; from gan_dist.config.resolve import parse; parse([]); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ).returncode == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.world_size import train
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.models import names
 from tests.conftest import DATA_DIR, ROOT, launch, train_alone
 from tests.harness.runs import difference

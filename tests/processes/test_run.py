@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 import gan_dist
 from gan_dist import models
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.data.order import Stream, normal
 from gan_dist.errors import UserError
 from gan_dist.storage.metrics_file import read_rows

@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load
 
 from benchmarks.world_size import largest_difference, train
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, train_alone
 from tests.harness.runs import kill, last_step, small_disk, start, wait_until

@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.distributed.processes import exit_now
 from gan_dist.training.trainer import Trainer
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.data.mnist import load_images
 from gan_dist.data.order import image_indices
 from gan_dist.distributed.processes import exit_now, make_accelerator

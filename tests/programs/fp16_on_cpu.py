@@ -7,7 +7,8 @@ import torch
 from accelerate import Accelerator
 from torch.amp import GradScaler
 
-from gan_dist.config.options import Config, parse
+from gan_dist.config.options import Config
+from gan_dist.config.resolve import parse
 from gan_dist.training import trainer
 from gan_dist.training.state import TrainingState
 from tests.processes.test_precision import autocast_fp16

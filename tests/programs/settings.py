@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.training.trainer import Trainer
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from gan_dist.distributed.processes import exit_now
 from gan_dist.training.trainer import Trainer
 

@@ -8,7 +8,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gan_dist.config.options import parse
+from gan_dist.config.resolve import parse
 from tests.conftest import ROOT, tool
 
 CLOUD = ROOT / "cloud"

@@ -8,7 +8,8 @@ import pytest
 import torch
 from accelerate.commands.launch import launch_command_parser
 
-from gan_dist.config.options import Config, parse
+from gan_dist.config.options import Config
+from gan_dist.config.resolve import parse
 from tests.conftest import ROOT, train_alone
 
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gan_dist.config.options import RULES, Config, Rule, parse
+from gan_dist.config.options import RULES, Config, Rule
+from gan_dist.config.resolve import parse
 from gan_dist.errors import UserError
 from gan_dist.training.mathematics import check_record, check_same_mathematics
 
