@@ -30,4 +30,4 @@ def check_content(state: Mapping[str, Any]) -> None:
 
 def _is_number(value: object) -> bool:
     """Whether a field of a GradScaler can be this: a finite number, and as a count not too long for it."""
-    return (type(value) is int and 0 <= value < 2**31) or (type(value) is float and 0 < value < float("inf"))
+    return (type(value) is int and 0 <= value < 2**31) or (type(value) is float and 0 <= value < float("inf"))

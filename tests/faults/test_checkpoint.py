@@ -139,7 +139,8 @@ def test_content_is_the_writers_own(saved: Path) -> None:
     assert {key: checkpoint.read_state(saved)[key] for key in state} == state
     with pytest.raises(CheckpointError, match="epoch"):
         load(saved, make_tensors())
-    checkpoint.write(saved, make_tensors(2.0), STATE | {"more": 1})
+    halved_to_nothing = {"d": {"scale": 0.0}}
+    checkpoint.write(saved, make_tensors(2.0), STATE | {"more": 1, "scalers": halved_to_nothing})
     assert load(saved, make_tensors())["more"] == 1
     seal(saved, step=None)
     with pytest.raises(CheckpointError, match="count"):
@@ -160,15 +161,11 @@ def test_every_type_is_kept_bit_for_bit(tmp_path: Path) -> None:
     for name, tensor in group.items():
         a, b = (each.contiguous().view(-1).view(torch.uint8) for each in (loaded["generator"][name], tensor))
         assert torch.equal(a, b), name
+    odd = torch.zeros(2, dtype=torch.complex128)
     with pytest.raises(TypeError, match=r"odd is torch.complex128, which safetensors files cannot hold"):
-        checkpoint.write(
-            tmp_path / "step_00000008", {"generator": {"odd": torch.zeros(2, dtype=torch.complex128)}}, STATE
-        )
+        checkpoint.write(tmp_path / "step_00000008", {"generator": {"odd": odd}}, STATE)
     with pytest.raises(CheckpointError, match="other tensors than expected: odd"):
-        load(
-            tmp_path / "step_00000007",
-            {"generator": loaded["generator"] | {"odd": torch.zeros(2, dtype=torch.complex128)}},
-        )
+        load(tmp_path / "step_00000007", {"generator": loaded["generator"] | {"odd": odd}})
 
 
 def test_every_type_is_saved_beside_training(tmp_path: Path) -> None:
@@ -276,11 +273,12 @@ def test_damaged_checkpoint_is_skipped(run: Path, run_60: Path, data_args: list[
     damaged = run / "checkpoints" / "step_00000060" / "optimizer_d.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-4])
     (run / "checkpoints" / ".new_step_00000070").mkdir()
+    (run / ".new_config.yaml.machine.01234567").touch()
     done = train_alone(*data_args, "--run-dir", run, "--max-steps", 60)
     assert done.returncode == 0
     assert re.search(r"warning: .*step_00000060 is skipped: optimizer_d.safetensors has \d+ bytes, not", done.stderr)
     assert f"going on from {run}/checkpoints/step_00000050" in done.stderr
-    assert not list((run / "checkpoints").glob(".*"))
+    assert not list((run / "checkpoints").glob(".*")) + list(run.glob(".new_*"))
     assert largest_difference(run, run_60) == 0
 
 
