@@ -14,7 +14,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast
 
 from gan_dist.config.resolve import parse
-from gan_dist.distributed import numerics as device
+from gan_dist.distributed import numerics
 from gan_dist.distributed.processes import exit_now
 from gan_dist.training.trainer import Trainer
 
@@ -41,7 +41,7 @@ def measure(trainer: Trainer) -> dict[str, float]:
         milliseconds = timed(trainer, 1 + 2 * WARM_UP, num) / num * 1e3
     except torch.OutOfMemoryError:
         return {}
-    return {"ms": milliseconds, "peak_memory_gb": device.readings(trainer.accelerator.device)["peak_memory_gb"]}
+    return {"ms": milliseconds, "peak_memory_gb": numerics.readings(trainer.accelerator.device)["peak_memory_gb"]}
 
 
 def main() -> None:

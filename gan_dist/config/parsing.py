@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, get_args, get_type_hints
 import tyro
 import yaml
 
-from gan_dist.errors import UserError
+from gan_dist.errors import UserError, reason
 
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 NULL = ("", "~", "null")
@@ -66,13 +66,10 @@ def read_recipe(recipe: str, default: T) -> T:
         # BaseLoader leaves every word as it is written: yaml 1.1 takes `no` for a boolean and 1e3 for no number.
         options = yaml.load((presets.get(recipe) or Path(recipe)).read_text(), yaml.BaseLoader)
     except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise UserError(
-            f"--recipe {recipe}: {reason}; name a yaml file or one of {', '.join(sorted(presets))}"
-        ) from None
+        flaw = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise UserError(f"--recipe {recipe}: {flaw}; name a yaml file or one of {', '.join(sorted(presets))}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"--recipe {recipe}: cannot be read as yaml ({reason}); mend the file") from None
+        raise UserError(f"--recipe {recipe}: cannot be read as yaml ({reason(error)}); mend the file") from None
     if not isinstance(options, dict):
         raise UserError(f"--recipe {recipe}: must hold lines `option: value`; see `--print-config` for one")
     args = ["--recipe", Path(recipe).stem]  # the file's own `recipe`, if it has one, comes later and wins

@@ -8,6 +8,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_dist.distributed.processes import several
+
 
 class _AllReduceSum(torch.autograd.Function):
     """The sum over all processes. Each process's loss depends on it, so its gradient is a sum as well."""
@@ -25,9 +27,9 @@ class _AllReduceSum(torch.autograd.Function):
 
 def _moments(x: Tensor, dims: list[int], alone: bool = False) -> tuple[Tensor, Tensor, Tensor, int]:
     """Mean and variance over `dims` and all processes, x less its mean, and of how many numbers each mean is."""
-    several = dist.is_initialized() and dist.get_world_size() > 1 and not alone
-    add = _AllReduceSum.apply if several else (lambda total: total)
-    count = math.prod(x.shape[dim] for dim in dims) * (dist.get_world_size() if several else 1)
+    together = several() and not alone
+    add = _AllReduceSum.apply if together else (lambda total: total)
+    count = math.prod(x.shape[dim] for dim in dims) * (dist.get_world_size() if together else 1)
     mean = add(x.sum(dims, keepdim=True)) / count
     centred = x - mean
     # The centred squares: E[x^2] - E[x]^2 would lose the digits that float32 has.
@@ -89,7 +91,7 @@ def make_global(network: nn.Module) -> None:
     calls `torch.nn.functional.batch_norm` itself stays as it is. In a single process nothing changes: the batch is the
     global batch, and torch's own is faster.
     """
-    if not dist.is_initialized() or dist.get_world_size() == 1:
+    if not several():
         return
     for module in network.modules():
         if isinstance(module, _BatchNorm):

@@ -98,6 +98,11 @@ def _join_after_restart(backend: str, timeout: timedelta) -> None:
     )
 
 
+def several() -> bool:
+    """Whether this job has more than one process."""
+    return dist.is_initialized() and dist.get_world_size() > 1
+
+
 def start_time() -> float:
     """When this job began, in seconds since 1970: the same after a launcher has restarted its processes."""
     if "TORCHELASTIC_RUN_ID" in os.environ:

@@ -12,6 +12,8 @@ from types import FrameType, TracebackType
 import torch
 import torch.distributed as dist
 
+from gan_dist.distributed.processes import several
+
 # Of a terminal; of clusters and spot machines before they take a machine back; of SLURM's --signal; of a terminal or an
 # ssh connection that goes away.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -30,10 +32,9 @@ class StopRequest:
         self.signum = 0  # what reached this process
         self.agreed_on = 0  # what all processes stop for
         self._since = 0.0
-        several = dist.is_initialized() and dist.get_world_size() > 1
         # On the CPU, so that asking never waits for a GPU.
         timeout = timedelta(minutes=timeout_minutes)
-        self._group: dist.ProcessGroup | None = dist.new_group(backend="gloo", timeout=timeout) if several else None  # type: ignore[assignment]
+        self._group: dist.ProcessGroup | None = dist.new_group(backend="gloo", timeout=timeout) if several() else None  # type: ignore[assignment]
         self._device = device
         self._reached: torch.cuda.Event | None = None  # by the GPU: the step of the last ask
         self._window, self._next_step, self._last_ask = 0, 0, time.monotonic()

@@ -97,6 +97,11 @@ def code_of(module: ModuleType) -> bytes:
     return Path(module.__file__).read_bytes() if module.__file__ else b""
 
 
+def version(module: ModuleType) -> str:
+    """SHA-256 of the source file of a pair."""
+    return hashlib.sha256(code_of(module)).hexdigest()
+
+
 def told(error: Exception) -> str:
     """An exception of somebody's code in one line, with the place where it came from."""
     frames = traceback.extract_tb(error.__traceback__)

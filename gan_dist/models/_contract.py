@@ -37,7 +37,7 @@ def make(
             pair[kind] = models.build(kinds[kind], offered)
         _check_parameters(f"--model {name}: {kind}", pair[kind])
         pair[kind].to(dtype)
-    noise = torch.zeros(rows if rows == 1 else min(rows, MAX_ROWS), offered["latent_dim"], dtype=dtype)
+    noise = torch.zeros(min(rows, MAX_ROWS), offered["latent_dim"], dtype=dtype)
     with unchanged(pair["Generator"]), unchanged(pair["Discriminator"]):
         _check_behaviour(f"--model {name}: ", pair, noise.normal_(), tuple(offered["image_shape"]))
     for kind, network in pair.items():
@@ -71,8 +71,8 @@ def _check_parameters(who: str, network: nn.Module) -> None:
 
 def _check_behaviour(who: str, pair: Mapping[str, nn.Module], noise: Tensor, image_shape: tuple[int, ...]) -> None:
     rows = len(noise)
-    single = "with a single row to a part of the batch; take a larger --batch-size or a smaller --accumulate"
-    hint = f" {single}" if rows == 1 else ""
+    single = " with a single row to a part of the batch; take a larger --batch-size or a smaller --accumulate"
+    hint = single if rows == 1 else ""
     with _telling(f"{who}Generator fails on noise {list(noise.shape)}{hint}"):
         fake = pair["Generator"](noise)
     if _shape(fake) != [rows, *image_shape]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import sys
@@ -119,7 +118,7 @@ def _from_weights(folder: Path, named: str | None) -> nn.Module:
 
 
 def _make(
-    folder: Path, recorded: object, version: str | None, named: str | None, arguments: dict[str, Any]
+    folder: Path, recorded: object, recorded_version: str | None, named: str | None, arguments: dict[str, Any]
 ) -> nn.Module:
     """A generator of the pair that made the weights in `folder`. Code that is not of this package must be `named`."""
     if not isinstance(recorded, str):
@@ -128,7 +127,7 @@ def _make(
         words = "which is no part of gan_dist; name that code to have it run (a run has a copy, model.py)"
         raise UserError(f"{folder}: made by --model {recorded}, {words}")
     module = models.load(named or recorded)
-    if version and version != hashlib.sha256(models.code_of(module)).hexdigest():
+    if recorded_version and recorded_version != models.version(module):
         print(f"warning: {named or recorded} is not what it was when these weights were made", file=sys.stderr)
     generator = models.build(module.Generator, arguments)
     if not hasattr(generator, "latent_dim"):

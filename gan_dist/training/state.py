@@ -1,6 +1,5 @@
 """Both networks, their optimizers and the step over them, built from a configuration."""
 
-import hashlib
 import random
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from gan_dist.adversarial.step import AdversarialStep, Batch, StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.order import seed_of_networks
 from gan_dist.distributed.batchnorm import GlobalBatchNorm, MinibatchStd, make_global
+from gan_dist.distributed.processes import several
 from gan_dist.models._behaviour import draws_random_numbers, looks_across_batch, unchanged
 from gan_dist.models._contract import make
 
@@ -31,7 +31,7 @@ class TrainingState:
         offered = {"latent_dim": config.model.latent_dim, "image_shape": tuple(image_shape)}
         self.offered = offered | models.read_arguments(config.model.model_args)
         self.module = models.load(config.model.model)
-        self.version = hashlib.sha256(models.code_of(self.module)).hexdigest()  # of the networks' code
+        self.version = models.version(self.module)  # of the networks' code
         pair = make(config.model.model, self.module, self.offered, getattr(torch, config.run.dtype), rows)
         self.seed, self.process = config.run.seed, accelerator.process_index
         self.generator, self.discriminator = pair["Generator"], pair["Discriminator"]
@@ -76,7 +76,7 @@ class TrainingState:
 
     def _warn_of_layers(self, networks: list[nn.Module]) -> None:
         """Of layers that look across the batch of one process, where there are several."""
-        if self.process or not dist.is_initialized() or dist.get_world_size() == 1:
+        if self.process or not several():
             return
         for network in networks:
             if not any(isinstance(module, GlobalBatchNorm | MinibatchStd) for module in network.modules()):
@@ -104,25 +104,25 @@ class TrainingState:
 
     def scaler_states(self) -> dict[str, dict[str, float]]:
         """Of both loss scalers, for a checkpoint; empty ones without fp16."""
-        return {name: update.scaler.state_dict() for name, update in self.optimizers.items()}
+        return {name: optimizer.scaler.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_scaler_states(self, states: dict[str, dict[str, float]]) -> None:
         """What `scaler_states` gave."""
-        for name, update in self.optimizers.items():
-            if update.scaler.is_enabled():
-                update.scaler.load_state_dict(states[name])
+        for name, optimizer in self.optimizers.items():
+            if optimizer.scaler.is_enabled():
+                optimizer.scaler.load_state_dict(states[name])
 
     def rates(self) -> dict[str, float]:
         """Both learning rates."""
-        return {f"lr_{name}": update.optimizer.param_groups[0]["lr"] for name, update in self.optimizers.items()}
+        return {f"lr_{name}": optimizer.optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
 
     def scaling(self, steps_done: int) -> dict[str, float]:
         """Both loss scales, and how many steps each network has skipped; {} without fp16. Waits for the device."""
         numbers: dict[str, float] = {}
-        for name, update in self.optimizers.items():
-            if update.scaler.is_enabled():
-                made = next(iter(update.optimizer.state.values()))["step"].item()
-                numbers |= {f"loss_scale_{name}": update.scaler.get_scale(), f"skipped_{name}": steps_done - made}
+        for name, optimizer in self.optimizers.items():
+            if optimizer.scaler.is_enabled():
+                made = next(iter(optimizer.optimizer.state.values()))["step"].item()
+                numbers |= {f"loss_scale_{name}": optimizer.scaler.get_scale(), f"skipped_{name}": steps_done - made}
         return numbers
 
     def share(self, device: torch.device) -> None:
