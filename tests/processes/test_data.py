@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_dist.data.mnist import IMAGES, _write_first_possible, load_images
+from gan_dist.data.idx import write_first_possible
+from gan_dist.data.mnist import load_images, load_labels
 from gan_dist.errors import UserError
 from tests.conftest import DATA_DIR, ROOT, train_alone
 
+IMAGES = "train-images-idx3-ubyte"
 NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 
@@ -48,6 +50,41 @@ def test_images_are_mnist(images: np.ndarray) -> None:
     assert abs(images.mean() - 33.3184) < 1e-4  # the figure that everyone normalises with: 0.1307 * 255
     with pytest.raises(ValueError, match="read-only"):
         images[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "split", "counts"),
+    [
+        ("mnist", "train", [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
+        ("mnist", "test", [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
+        ("mnist-5k", "train", [500] * 10),
+        ("mnist-5k", "test", [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),  # MNIST's
+    ],
+)
+def test_labels_belong_to_the_images(dataset: str, split: str, counts: list[int]) -> None:
+    try:
+        images, labels = (load(dataset, str(DATA_DIR), split) for load in (load_images, load_labels))
+    except UserError:
+        pytest.skip("MNIST cannot be had on this machine")
+    assert np.bincount(labels).tolist() == counts  # as published
+    zeros, ones = (images[labels == digit].mean(axis=0) for digit in (0, 1))
+    assert zeros[14, 14] < 30 < 200 < ones[14, 14]  # a hole or a stroke in the middle
+
+
+def test_missing_test_file_is_named(images: np.ndarray, tmp_path: Path) -> None:
+    place(tmp_path, idx(images))
+    for dataset in ("mnist", "mnist-5k"):
+        for load, name in ((load_images, "t10k-images-idx3-ubyte.gz"), (load_labels, "t10k-labels-idx1-ubyte.gz")):
+            file = tmp_path / "MNIST/raw" / name
+            with pytest.raises(UserError, match=rf"{file} is not there .*; put the file there [^,]*--data-dir\)$"):
+                load(dataset, str(tmp_path), "test")
+    assert [file.name for file in (tmp_path / "MNIST/raw").iterdir()] == [IMAGES]
+
+
+def test_damaged_labels_are_named(images: np.ndarray, tmp_path: Path) -> None:
+    file = place(tmp_path, idx(np.zeros(10_000, np.uint8), 0x801), "t10k-labels-idx1-ubyte")
+    with pytest.raises(UserError, match=f"{file} is damaged.*SHA-256"):
+        load_labels("mnist", str(tmp_path), "test")
 
 
 def test_processes_share_one_mapping(images: np.ndarray) -> None:
@@ -125,7 +162,7 @@ def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
     """Two containers may share a folder and the number of a process, as these threads do."""
     content, file = np.zeros(1 << 22, np.uint8), tmp_path / "images"
     with ThreadPoolExecutor(4) as pool:
-        sizes = list(pool.map(lambda _: _write_first_possible([file, file], content).stat().st_size, range(100)))
+        sizes = list(pool.map(lambda _: write_first_possible([file, file], content).stat().st_size, range(100)))
     assert set(sizes) == {content.nbytes}
     assert list(tmp_path.iterdir()) == [file]
 
