@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def pause(name: str, options: list[str], trials: int) -> None:
     """Print the time of a step and the time that a checkpoint takes from training."""
     config = parse(options)
-    training = TrainingState(config, make_accelerator(), (1, 28, 28))
+    training = TrainingState(config, make_accelerator(), (1, 28, 28), total_steps=trials)
     batch = Batch(torch.rand(64, 1, 28, 28), torch.randn(64, 100))
     steps, pauses = [], []
     with tempfile.TemporaryDirectory() as folder:

@@ -22,9 +22,11 @@ def main() -> int:
     parser.add_argument("weights", help="run folder, checkpoint, or a folder with model.safetensors")
     parser.add_argument("--num", default="64", help="images in the picture [%(default)s]")
     parser.add_argument("--seed", default="0", help="seed of the noise [%(default)s]")
+    parser.add_argument("--digit", help="draw only this class, if the generator takes labels [all in turn]")
     parser.add_argument("--out", default="digits.png", help="the PNG to write [%(default)s]")
     parser.add_argument("--model", metavar="FILE.py", help="the networks, if they are not of gan_dist: RUN/model.py")
     options = parser.parse_args()
+    digit = None if options.digit is None else read_whole("--digit", options.digit)
     num, seed = read_whole("--num", options.num), read_whole("--seed", options.seed)
     if num < 1:
         raise UserError(f"--num {num}: must be at least 1")
@@ -36,14 +38,21 @@ def main() -> int:
 
     import torch  # here, so that --help and errors do not wait for it
 
-    from gan_dist.data.order import Stream, normal
+    from gan_dist.data.order import Stream, classes_in_turn, normal
     from gan_dist.storage.weights import load_generator
     from gan_dist.tracking.pictures import save_grid
 
     generator = load_generator(options.weights, options.model)
     (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
+    labels = classes_in_turn(num, generator.num_classes)  # type: ignore[arg-type]
+    if digit is not None:
+        if not labels:
+            raise UserError(f"--digit {digit}: this generator takes no labels; leave it out, or train --conditional")
+        if not 0 <= digit < generator.num_classes:  # type: ignore[operator]
+            raise UserError(f"--digit {digit}: this generator has the classes 0 to {generator.num_classes - 1}")  # type: ignore[operator]
+        labels = (torch.full((num,), digit),)
     with torch.no_grad():
-        images = generator(noise)
+        images = generator(noise, *labels)
     try:
         save_grid(images, out)
     except (OSError, ValueError) as error:

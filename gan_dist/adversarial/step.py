@@ -7,8 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_dist.adversarial.objectives import discriminator_loss, generator_loss
+from gan_dist.adversarial.augment import DRAWS, Augment
+from gan_dist.adversarial.objectives import OBJECTIVES, Objective
 from gan_dist.adversarial.optimizer import ScaledOptimizer
+from gan_dist.adversarial.penalties import Penalties
 
 
 class Batch(NamedTuple):
@@ -16,17 +18,34 @@ class Batch(NamedTuple):
 
     real: Tensor  # images [N, C, H, W] in [-1, 1]
     noise: Tensor  # [N, latent_dim]
+    labels: tuple[Tensor, ...] = ()  # int64 [N], of real and of generated images, if the networks take any
+    uniform: Tensor | None = None  # [N, DRAWS_OF_A_STEP] in [0, 1), for augmentation and penalties
+
+    def split(self, num: int) -> "list[Batch]":
+        """In parts of equal size."""
+        real, noise, *rest = (x.chunk(num) for x in (self.real, self.noise, *self.labels))
+        uniform = [None] * num if self.uniform is None else self.uniform.chunk(num)
+        return [Batch(real[i], noise[i], tuple(x[i] for x in rest), uniform[i]) for i in range(num)]
+
+    def draws(self, use: int) -> Tensor:
+        """The uniform numbers of one use: augmentation of real images, of generated ones for D and for G; penalties."""
+        assert self.uniform is not None
+        return self.uniform[:, use * DRAWS : (use + 1) * DRAWS]
+
+
+DRAWS_OF_A_STEP = 3 * DRAWS + 1
 
 
 class StepResult(NamedTuple):
     """What a step computed that may be logged, for this process's rows, on the device."""
 
-    loss_d: Tensor  # scalar
+    loss_d: Tensor  # scalar, without penalties
     loss_g: Tensor  # scalar
     logits_real: Tensor  # [N], of D before its update
     logits_fake: Tensor  # [N], the same
     grad_norm_d: Tensor | None  # scalar: Euclidean norm of D's gradient before clipping; None without clipping
     grad_norm_g: Tensor | None
+    penalty: Tensor | None = None  # scalar: what penalties added to D's loss; None at a step without
 
 
 class AdversarialStep:
@@ -45,46 +64,61 @@ class AdversarialStep:
         optimizer_d: ScaledOptimizer,
         accumulate: int = 1,
         apart: bool = False,
+        objective: Objective = OBJECTIVES["bce"],
+        penalties: Penalties | None = None,
+        augment: Augment | None = None,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.optimizer_g, self.optimizer_d, self.accumulate, self.apart = optimizer_g, optimizer_d, accumulate, apart
+        self.objective, self.penalties, self.augment = objective, penalties, augment
         self._weights_d = [p for p in optimizer_d.network.parameters() if p.requires_grad]  # the rest stays frozen
 
-    def __call__(self, batch: Batch) -> StepResult:
-        raw_discriminator, num = self.optimizer_d.network, self.accumulate
-        noises, losses_d, losses_g, logits = batch.noise.chunk(num), [], [], []
+    def __call__(self, batch: Batch, step: int = 1) -> StepResult:
+        """Step 1, 2, ..."""
+        parts = batch.split(self.accumulate)
+        raw_discriminator, last = self.optimizer_d.network, len(parts) - 1
+        losses_d, losses_g, penalties, logits = [], [], [], []
 
         self._train_d(True)
         self.optimizer_d.zero_grad()
-        for i, real_part in enumerate(batch.real.chunk(num)):
+        for i, part in enumerate(parts):
             # The one forward of G serves both updates: D sees it detached, G's update goes back through it. Parts of a
             # batch are made again for G's update, so that memory holds the graph of one.
-            with torch.set_grad_enabled(num == 1):
-                fake = self.generator(noises[i])
-            with _all_reduce_if(i == num - 1, self.discriminator):
-                logits_real, logits_fake = self.judge(real_part, fake.detach())
-                losses_d.append(discriminator_loss(logits_real, logits_fake) / num)
-                self.optimizer_d.backward(losses_d[i])
-            logits.append((logits_real.detach().flatten(), logits_fake.detach().flatten()))
+            with torch.set_grad_enabled(last == 0):
+                fake = self.generator(part.noise, *part.labels)
+            with _all_reduce_if(i == last, self.discriminator):
+                seen = self._augmented(part.real, part, 0), self._augmented(fake.detach(), part, 1)
+                logits.append(self.judge(*seen, part.labels))
+                losses_d.append(self.objective.discriminator(*logits[i]) / len(parts))
+                penalty = self.penalties(step, *seen, part.labels, part.uniform) if self.penalties else None
+                if penalty is not None:
+                    penalties.append(penalty / len(parts))
+                self.optimizer_d.backward(losses_d[i] if penalty is None else losses_d[i] + penalties[i])
         norm_d = self.optimizer_d.step()
 
         # D frozen and outside of DDP: its weight gradients are neither computed nor all-reduced.
         self._train_d(False)
         self.optimizer_g.zero_grad()
-        for i in range(num):
-            with _all_reduce_if(i == num - 1, self.generator):
-                fake = fake if num == 1 else self.generator(noises[i])
-                losses_g.append(generator_loss(raw_discriminator(fake)) / num)
+        for i, part in enumerate(parts):
+            with _all_reduce_if(i == last, self.generator):
+                fake = fake if last == 0 else self.generator(part.noise, *part.labels)
+                judged = raw_discriminator(self._augmented(fake, part, 2), *part.labels)
+                losses_g.append(self.objective.generator(judged, logits[i][0].detach()) / len(parts))
                 self.optimizer_g.backward(losses_g[i])
         norm_g = self.optimizer_g.step()
-        all_real, all_fake = logits[0] if num == 1 else map(torch.cat, zip(*logits, strict=True))
-        return StepResult(_sum(losses_d), _sum(losses_g), all_real, all_fake, norm_d, norm_g)
+        real, generated = (torch.cat([x.detach().flatten() for x in each]) for each in zip(*logits, strict=True))
+        return StepResult(
+            _sum(losses_d), _sum(losses_g), real, generated, norm_d, norm_g, _sum(penalties) if penalties else None
+        )
 
-    def judge(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
+    def judge(self, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...] = ()) -> Sequence[Tensor]:
         """D's logits of real and of generated images, from one forward where that is possible, as it is faster."""
         if self.apart:
-            return self.discriminator(real), self.discriminator(fake)
-        return self.discriminator(torch.cat([real, fake])).chunk(2)
+            return self.discriminator(real, *labels), self.discriminator(fake, *labels)
+        return self.discriminator(torch.cat([real, fake]), *(label.repeat(2) for label in labels)).chunk(2)
+
+    def _augmented(self, images: Tensor, part: Batch, use: int) -> Tensor:
+        return self.augment(images, part.draws(use)) if self.augment else images
 
     def _train_d(self, yes: bool) -> None:
         for weight in self._weights_d:

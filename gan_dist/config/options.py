@@ -8,6 +8,7 @@ import yaml
 from tyro.conf import arg
 
 Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
+Objective = Literal["bce", "hinge", "lsgan", "wgan-gp", "relativistic"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Rule:
 
 
 FREE = Rule(is_free=True)
+ZERO = Rule(may_be_zero=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Run:
     """Total number of steps; overrides --epochs."""
     batch_size: int = 64
     """Number of images in a step, over all processes together (the global batch)."""
-    seed: Annotated[int, Rule(may_be_zero=True)] = 0
+    seed: Annotated[int, ZERO] = 0
     """Seed for the initial weights, the order of the images and the noise."""
     dtype: Literal["float32", "float64"] = "float32"
     """Data type of weights and images."""
@@ -54,6 +56,8 @@ class Data:
     """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...); what it lacks is downloaded."""
     data_placement: Annotated[Literal["host", "device"], FREE] = "host"
     """Where the images are kept: in host memory, with batches copied ahead of their step, or on the GPU."""
+    augment: tuple[Literal["translation", "cutout"], ...] = ()
+    """Change what D sees, real and generated, at random: for data sets that D could learn by heart."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,16 +68,36 @@ class Model:
     """Further arguments for the constructors of --model."""
     latent_dim: int = 100
     """Length of the noise vector."""
+    conditional: bool = False
+    """Give both networks the labels of the images, so that a class can be asked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer:
+    objective: Objective = "bce"
+    """Losses of D and G: binary cross-entropy, hinge, least squares, Wasserstein with penalty, or of pairs."""
+    r1: Annotated[float, ZERO] = 0.0
+    """Weight of the R1 penalty: the squared gradient of D on real images, times half of this weight."""
+    r1_every: int = 1
+    """Steps between two R1 penalties, each of which counts for all of them."""
+    r2: Annotated[float, ZERO] = 0.0
+    """Weight of the R2 penalty: the same on generated images."""
+    r2_every: int = 1
+    """Steps between two R2 penalties, each of which counts for all of them."""
     lr_g: float = 2e-4
     """Learning rate of the generator."""
     lr_d: float = 2e-4
     """Learning rate of the discriminator."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's beta1 and beta2: the decay rates of its first and second moment."""
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How both learning rates fall to 0 until the end of the run, whose length then may not change."""
+    lr_warmup: Annotated[int, ZERO] = 0
+    """Number of images over which learning rates rise linearly to their value."""
+    lr_decay_start: Annotated[float, ZERO] = 0.0
+    """Share of the run after which learning rates begin to fall, from 0 to less than 1."""
+    ema: Annotated[int, ZERO] = 0
+    """Half-life, in images, of a running average of G's weights, which then makes all pictures [0: none]."""
     clip_grad_norm: float | None = None
     """Clip the gradient of each network to this Euclidean norm [None: no clipping]."""
     accumulate: int = 1
@@ -131,6 +155,13 @@ class Config:
         options = {name: value for group in groups for name, value in vars(group).items()}
         del options["run_dir"], options["resume"]
         return {name.replace("_", "-"): list(v) if isinstance(v, tuple) else v for name, v in options.items()}
+
+    def bound(self) -> dict[str, Any]:
+        """What of `to_dict` a resumed run must share with the run that it continues."""
+        names = {name for name, rule in RULES.items() if not rule.is_free}
+        if self.optimizer.lr_schedule != "constant":
+            names |= {"epochs", "max-steps"}  # learning rates depend on the length of the run
+        return {name: value for name, value in self.to_dict().items() if name in names}
 
     def to_yaml(self) -> str:
         """The text of a recipe that `--recipe` reads back to an equal Config."""

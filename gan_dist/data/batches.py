@@ -12,8 +12,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_dist.adversarial.step import Batch
-from gan_dist.data.order import Stream, image_indices, normal, permutation
+from gan_dist.adversarial.step import DRAWS_OF_A_STEP, Batch
+from gan_dist.data.order import Stream, image_indices, normal, permutation, uniform
 from gan_dist.errors import UserError
 
 # Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
@@ -27,6 +27,8 @@ class _Chunk(NamedTuple):
     number: int
     real: Tensor
     noise: Tensor
+    labels: tuple[Tensor, ...]  # [steps, N]
+    uniform: Tensor | None  # [steps, N, DRAWS_OF_A_STEP]
     copied: torch.cuda.Event | None  # on a GPU: reached once both have arrived
 
 
@@ -34,8 +36,8 @@ class Batches:
     """Rows of the global batches that belong to one process.
 
     images: uint8 [num_images, 28, 28]; with `on_device` they lie on the device from the start, and no batch is copied.
-    batch_size: of all processes together; accumulate: parts that a step cuts it into. Raises UserError if the images
-    fill no batch.
+    labels: int64 [num_images], if the networks take any. batch_size: of all processes together; accumulate: parts that
+    a step cuts it into. draws: whether the step needs uniform numbers. Raises UserError if the images fill no batch.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Batches:
         dtype: torch.dtype = torch.float32,
         accumulate: int = 1,
         on_device: bool = False,
+        labels: Tensor | None = None,
+        draws: bool = False,
     ) -> None:
-        self.images, self.seed = images, seed
+        self.images, self.labels, self.seed, self.draws = images, labels, seed, draws
         self.batch_size, self.latent_dim = batch_size, latent_dim
         if self.batch_size > len(images):
             raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
@@ -78,7 +82,9 @@ class Batches:
     def blank(self) -> Batch:
         """Zeros in the shapes of one part of a batch."""
         shapes = (self.part_rows, 1, *self.images.shape[1:]), (self.part_rows, self.latent_dim)
-        return Batch(*(torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes))
+        real, noise = (torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes)
+        no_labels = torch.zeros(self.part_rows, dtype=torch.int64, device=self.device)
+        return Batch(real, noise, () if self.labels is None else (no_labels,))
 
     def take_wait(self) -> float:
         """Seconds spent waiting for batches since the last call of this method."""
@@ -92,7 +98,9 @@ class Batches:
             start = time.perf_counter()
             self._chunk = self._take(number)
             self._waited += time.perf_counter() - start
-        return Batch(self._chunk.real[place], self._chunk.noise[place])
+        _, real, noise, labels, uniform, _ = self._chunk
+        rows = None if uniform is None else uniform[place]
+        return Batch(real[place], noise[place], tuple(each[place] for each in labels), rows)
 
     def _take(self, number: int) -> _Chunk:
         """A chunk, and a word to the thread that the one after it comes next."""
@@ -101,8 +109,9 @@ class Batches:
         if chunk.copied:
             steps_stream = torch.cuda.current_stream()
             steps_stream.wait_event(chunk.copied)
-            for tensor in (chunk.real, chunk.noise):
-                tensor.record_stream(steps_stream)  # its memory is not free before the steps are through with it
+            for tensor in (chunk.real, chunk.noise, *chunk.labels, chunk.uniform):
+                if tensor is not None:
+                    tensor.record_stream(steps_stream)  # its memory is not free before the steps are through
         return chunk
 
     def _make(self, number: int) -> _Chunk:
@@ -113,6 +122,9 @@ class Batches:
         )
         first_rows = [(step - 1) * self.batch_size + part.start for step in steps for part in self.parts]
         noise = normal(self.seed, Stream.NOISE, first_rows, self.part_rows, self.latent_dim).to(self.dtype)
+        draws = None
+        if self.draws:
+            draws = uniform(self.seed, Stream.STEP, first_rows, self.part_rows, DRAWS_OF_A_STEP).to(self.dtype)
         # Not torch.cuda.stream(None): on a Mac it asks MPS for what MPS does not have.
         with torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext():
             if self._all_pixels is None:
@@ -122,7 +134,9 @@ class Batches:
             # One byte a pixel goes to the device and becomes a number there.
             real = to_unit_range(pixels, self.dtype).unflatten(0, (len(steps), -1))
             noise = self._to_device(noise).view(len(steps), -1, self.latent_dim)
-            return _Chunk(number, real, noise, self._stream.record_event() if self._stream else None)
+            numbers = None if draws is None else self._to_device(draws).view(len(steps), -1, DRAWS_OF_A_STEP)
+            labels = () if self.labels is None else (self._to_device(self.labels[indices]).view(len(steps), -1),)
+            return _Chunk(number, real, noise, labels, numbers, self._stream.record_event() if self._stream else None)
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         if self._stream is None:

@@ -24,6 +24,8 @@ class Stream(IntEnum):
     NOISE = 1
     SAMPLE = 2
     NETWORKS = 3
+    EVALUATION = 4
+    STEP = 5
 
 
 def _words(seed: int, stream: Stream, block: int, num_blocks: int) -> NDArray[np.uint64]:
@@ -52,6 +54,20 @@ def image_indices(seed: int, step: int, batch_size: int, rows: range, num_images
 def seed_of_networks(seed: int, step: int, process: int) -> int:
     """What torch's generator is set to on one process before step 1, 2, ..., for networks that draw random numbers."""
     return int(_words(seed, Stream.NETWORKS, step << 64 | process, 1)[0] >> 1)
+
+
+def uniform(seed: int, stream: Stream, starts: Sequence[int], num_rows: int, dim: int) -> Tensor:
+    """Rows start, start + 1, ... of a stream, uniform in [0, 1) -> float64 [len(starts), num_rows, dim]."""
+    blocks = -(-dim // 4)
+    words = np.concatenate([_words(seed, stream, start * blocks, num_rows * blocks) for start in starts])
+    # The upper 24 bits, which float32 can hold, so that both types of runs draw the same.
+    numbers = torch.from_numpy((words >> np.uint64(40)).astype(np.float64) * 2.0**-24)
+    return numbers.view(len(starts), num_rows, 4 * blocks)[..., :dim]
+
+
+def classes_in_turn(num: int, num_classes: int) -> tuple[Tensor, ...]:
+    """Labels [num] of all classes one after the other, as many of each; none if there are no classes."""
+    return (torch.arange(num) * num_classes // num,) if num_classes else ()
 
 
 def normal(seed: int, stream: Stream, starts: Sequence[int], num_rows: int, dim: int) -> Tensor:

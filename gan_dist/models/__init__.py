@@ -1,9 +1,10 @@
 """Pairs of networks: one file is one pair, with the classes `Generator` and `Discriminator`.
 
-Both are made with what their constructors take of: latent_dim (int), image_shape (channels, height, width), and the
---model-args of a run.
+Both are made with what their constructors take of: latent_dim (int), image_shape (channels, height, width), num_classes
+(0 without --conditional), and the --model-args of a run.
 Generator: noise [N, latent_dim] -> images [N, *image_shape] in [-1, 1].
 Discriminator: images [N, *image_shape] -> logits, N of them, above 0 for "real".
+With --conditional both take labels, int64 [N], as well.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """How a network behaves, found out without changing it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,27 +21,30 @@ def unchanged(network: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def looks_across_batch(network: nn.Module, inputs: Tensor) -> bool:
-    """Whether a row of the output depends on other rows of the inputs [N, ...], as with BatchNorm in training."""
+def looks_across_batch(network: nn.Module, inputs: Sequence[Tensor]) -> bool:
+    """Whether a row of the output depends on other rows of the first of the inputs [N, ...], as with BatchNorm in
+    training.
+    """
     if any(isinstance(module, _BatchNorm) for module in network.modules()):  # even if it starts out with zero weights
         return True
-    others = inputs.clone()
-    others[1:] = torch.linspace(-1, 1, others[1:].numel(), dtype=inputs.dtype).view_as(others[1:])
+    first, *labels = inputs
+    others = first.clone()
+    others[1:] = torch.linspace(-1, 1, others[1:].numel(), dtype=first.dtype).view_as(others[1:])
     first_rows = []
-    for batch in (inputs, others):
+    for batch in (first, others):
         with unchanged(network):
             torch.manual_seed(0)  # the same Dropout both times
-            first_rows.append(network(batch)[0])
+            first_rows.append(network(batch, *labels)[0])
     return not torch.equal(*first_rows)
 
 
 @torch.no_grad()
-def draws_random_numbers(network: nn.Module, inputs: Tensor) -> bool:
+def draws_random_numbers(network: nn.Module, inputs: Sequence[Tensor]) -> bool:
     """Whether a forward draws from torch's generator, as with Dropout in training."""
     with unchanged(network):
-        before = torch.get_rng_state(), _gpu_state(inputs)
-        network(inputs)
-        after = torch.get_rng_state(), _gpu_state(inputs)
+        before = torch.get_rng_state(), _gpu_state(inputs[0])
+        network(*inputs)
+        after = torch.get_rng_state(), _gpu_state(inputs[0])
     return not all(map(torch.equal, before, after))
 
 

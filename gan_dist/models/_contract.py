@@ -24,13 +24,17 @@ def make(
 ) -> dict[str, nn.Module]:
     """{"Generator": ..., "Discriminator": ...} of a pair, on the CPU, once they have shown that they fit a run.
 
-    name, module: what `models.load` took and gave. offered: what their constructors may take, with latent_dim and
-    image_shape. rows: of all processes together in one forward. Raises UserError.
+    name, module: what `models.load` took and gave. offered: what their constructors may take, with latent_dim,
+    image_shape and num_classes, which is 0 for networks without labels. rows: of all processes together in one forward.
+    Raises UserError.
     """
     kinds = {kind: getattr(module, kind) for kind in models.CLASSES}
-    for key in offered.keys() - {"latent_dim", "image_shape"}:
+    for key in offered.keys() - {"latent_dim", "image_shape", "num_classes"}:
         if not any(models.arguments(kind, {key: None}) for kind in kinds.values()):
             raise UserError(f"--model-args {key}: no constructor in --model {name} takes it")
+    for kind in kinds if offered["num_classes"] else ():
+        if not models.arguments(kinds[kind], {"num_classes": 0}):
+            raise UserError(f"--conditional: --model {name}: {kind} takes no num_classes, so it can take no labels")
     pair: dict[str, nn.Module] = {}
     for kind in kinds:
         with _telling(f"--model {name}: {kind} cannot be made"):
@@ -38,8 +42,9 @@ def make(
         _check_parameters(f"--model {name}: {kind}", pair[kind])
         pair[kind].to(dtype)
     noise = torch.zeros(min(rows, MAX_ROWS), offered["latent_dim"], dtype=dtype)
+    labels = (torch.arange(len(noise)) % offered["num_classes"],) if offered["num_classes"] else ()
     with unchanged(pair["Generator"]), unchanged(pair["Discriminator"]):
-        _check_behaviour(f"--model {name}: ", pair, noise.normal_(), tuple(offered["image_shape"]))
+        _check_behaviour(f"--model {name}: ", pair, noise.normal_(), labels, tuple(offered["image_shape"]))
     for kind, network in pair.items():
         with _telling(f"--model {name}: {kind} cannot be saved and loaded again"):
             tensors = {key: tensor.detach().clone().contiguous() for key, tensor in network.state_dict().items()}
@@ -69,18 +74,20 @@ def _check_parameters(who: str, network: nn.Module) -> None:
         raise UserError(f"{who} has no parameter to train")
 
 
-def _check_behaviour(who: str, pair: Mapping[str, nn.Module], noise: Tensor, image_shape: tuple[int, ...]) -> None:
+def _check_behaviour(
+    who: str, pair: Mapping[str, nn.Module], noise: Tensor, labels: tuple[Tensor, ...], image_shape: tuple[int, ...]
+) -> None:
     rows = len(noise)
     single = " with a single row to a part of the batch; take a larger --batch-size or a smaller --accumulate"
     hint = single if rows == 1 else ""
     with _telling(f"{who}Generator fails on noise {list(noise.shape)}{hint}"):
-        fake = pair["Generator"](noise)
+        fake = pair["Generator"](noise, *labels)
     if _shape(fake) != [rows, *image_shape]:
         raise UserError(f"{who}Generator makes {_shape(fake)} of {rows} noise vectors, not {[rows, *image_shape]}")
     if fake.abs().max() > 1.001:
         raise UserError(f"{who}Generator's images leave [-1, 1]; end it in Tanh")
     with _telling(f"{who}Discriminator fails on images {_shape(fake)}{hint}"):
-        logits = pair["Discriminator"](fake.detach())
+        logits = pair["Discriminator"](fake.detach(), *labels)
     if _shape(logits)[:1] != [rows] or logits.numel() != rows:
         raise UserError(f"{who}Discriminator makes {_shape(logits)} of {rows} images, not {rows} logits")
     if _ends_in_sigmoid(logits):

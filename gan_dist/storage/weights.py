@@ -60,7 +60,8 @@ def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Modu
     Of a run without final weights it is that of the newest sound checkpoint, which is said on stderr. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it).
-    It has `latent_dim`; noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1]. Raises UserError.
+    It has `latent_dim` and `num_classes` (0 without labels); noise [N, latent_dim] and then labels [N] -> images
+    [N, 1, 28, 28] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
     named = None if model is None else os.path.expanduser(model)
@@ -88,14 +89,18 @@ def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
     state = read_state(folder)
     with _telling("it cannot be loaded"):
         options = state["config"]
-        # image_shape is that of every data set so far.
-        arguments = {"latent_dim": options["latent-dim"], "image_shape": (1, 28, 28)}
-        arguments |= models.read_arguments(options.get("model-args", []))
+        # Early checkpoints do not have them all; image_shape was that of every data set then.
+        arguments = state.get("arguments") or {
+            "latent_dim": options["latent-dim"],
+            "image_shape": (1, 28, 28),
+            **models.read_arguments(options.get("model-args", [])),
+        }
         generator = _make(folder, options["model"], state["versions"].get("model"), named, arguments)
         generator.to(DTYPES[options["dtype"]])
         tensors = dict(generator.state_dict())
-        verify_file(folder / "generator.safetensors", state["files"]["generator.safetensors"], tensors)
-        load_into(folder, {"generator": tensors})
+        name = "average" if "average.safetensors" in state["files"] else "generator"
+        verify_file(folder / f"{name}.safetensors", state["files"][f"{name}.safetensors"], tensors)
+        load_into(folder, {name: tensors})
     return _ready(generator)
 
 
@@ -132,6 +137,7 @@ def _make(
     generator = models.build(module.Generator, arguments)
     if not hasattr(generator, "latent_dim"):
         generator.latent_dim = arguments["latent_dim"]
+    generator.num_classes = arguments.get("num_classes", 0)
     return generator
 
 

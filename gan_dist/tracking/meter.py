@@ -14,7 +14,8 @@ from gan_dist.adversarial.step import StepResult
 class Meter:
     """Collects the losses of every step on the device; `read` brings them to the host.
 
-    log_every: usual steps between two reads; first_step: the step of the first `update`; dtype: of the losses.
+    log_every: usual steps between two reads; first_step: the step of the first `update`; dtype: of the losses;
+    boundary: of the objective.
     """
 
     def __init__(
@@ -25,10 +26,13 @@ class Meter:
         log_every: int,
         first_step: int,
         dtype: torch.dtype = torch.float32,
+        boundary: float | None = 0.0,
     ) -> None:
+        self.boundary = boundary
         self.generator, self.discriminator, self.accelerator = generator, discriminator, accelerator
         self.losses = torch.zeros(min(log_every, 1000), 2, device=accelerator.device, dtype=dtype)
         self.first_step, self.count = first_step, 0
+        self.penalty: Tensor | None = None  # the last one since the last row
         self.steps_read = 0  # of which the last `read` told
 
     def update(self, result: StepResult) -> None:
@@ -37,41 +41,41 @@ class Meter:
             self.losses = torch.cat([self.losses, torch.zeros_like(self.losses)])
         self.losses[self.count] = torch.stack([result.loss_d, result.loss_g])
         self.count += 1
+        if result.penalty is not None:
+            self.penalty = result.penalty
 
     def read(self, result: StepResult) -> dict[str, float]:
-        """Losses, D's mean logits and sign accuracies, and norms of gradients at the last step, over all processes.
+        """Losses, D's mean logits and accuracies, and norms of gradients at the last step, over all processes.
 
         Every process must call it. Raises Diverged if any step since the last call had a loss that is not
         finite.
         """
         real, fake = result.logits_real, result.logits_fake
-        right_real, right_fake = (real > 0).to(self.losses), (fake < 0).to(self.losses)
-        means = [real.mean(), fake.mean(), right_real.mean(), right_fake.mean()]
-        norms = [
-            _gradient_norm(network) if norm is None else norm
-            for network, norm in ((self.discriminator, result.grad_norm_d), (self.generator, result.grad_norm_g))
-        ]
-        numbers = torch.cat([self.losses[: self.count].flatten(), torch.stack(means + norms).to(self.losses)])
-        *losses, logit_real, logit_fake, accuracy_real, accuracy_fake, norm_d, norm_g = self.accelerator.reduce(
-            numbers, "mean"
-        ).tolist()  # the one point between log steps at which the host waits for the device
+        above, below = (fake, real) if self.boundary is None else (self.boundary, self.boundary)
+        last = {
+            "logit_real": real.mean(),
+            "logit_fake": fake.mean(),
+            "accuracy_real": (real > above).to(self.losses).mean(),
+            "accuracy_fake": (fake < below).to(self.losses).mean(),
+            "grad_norm_d": _gradient_norm(self.discriminator) if result.grad_norm_d is None else result.grad_norm_d,
+            "grad_norm_g": _gradient_norm(self.generator) if result.grad_norm_g is None else result.grad_norm_g,
+        }
+        if self.penalty is not None:
+            last["penalty_d"], self.penalty = self.penalty, None
+        now = torch.stack([number.to(self.losses) for number in last.values()])
+        numbers = torch.cat([self.losses[: self.count].flatten(), now])
+        # The one point between log steps at which the host waits for the device.
+        means = self.accelerator.reduce(numbers, "mean").tolist()
+        losses = means[: 2 * self.count]
         for i, loss in enumerate(losses):
             if not math.isfinite(loss):
                 name, step = ("loss_d", "loss_g")[i % 2], self.first_step + i // 2
                 raise Diverged(f"step {step}: {name} is {loss}; lower learning rates may help")
         self.steps_read = self.count
+        row = dict(zip(["loss_d", "loss_g", *last], losses[-2:] + means[len(losses) :], strict=True))
         self.first_step, self.count = self.first_step + self.count, 0
         # With fp16 a gradient may overflow, and the step is skipped; JSON has no infinity.
-        gradients = {"grad_norm_d": norm_d, "grad_norm_g": norm_g}
-        return {
-            "loss_d": losses[-2],
-            "loss_g": losses[-1],
-            "logit_real": logit_real,
-            "logit_fake": logit_fake,
-            "accuracy_real": accuracy_real,
-            "accuracy_fake": accuracy_fake,
-            **{name: norm for name, norm in gradients.items() if math.isfinite(norm)},
-        }
+        return {name: number for name, number in row.items() if math.isfinite(number)}
 
 
 def _gradient_norm(network: nn.Module) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_dist.config.options import RULES, Config, unrecorded
+from gan_dist.config.options import Config, unrecorded
 from gan_dist.config.parsing import read_recipe
 from gan_dist.errors import UserError
 
@@ -22,8 +22,7 @@ def check_record(file: Path, config: Config) -> None:
 def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:
     """Raise UserError with the differences if a run of `recorded` options cannot go on as `config`."""
     then = unrecorded().to_dict() | dict(recorded)
-    now = {name: value for name, value in config.to_dict().items() if not RULES[name].is_free}
-    changed = {name: value for name, value in now.items() if then[name] != value}
+    changed = {name: value for name, value in config.bound().items() if then[name] != value}
     if changed:
         differences = ", ".join(f"--{name} {value} (was {then[name]})" for name, value in changed.items())
         raise UserError(f"{differences}: a resumed run keeps its mathematics; keep them, or take another --run-dir")

@@ -5,23 +5,25 @@ from torch import Tensor, nn
 
 from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches
-from gan_dist.data.order import Stream, normal
+from gan_dist.data.order import Stream, classes_in_turn, normal
 
 INTERPOLATION_STEPS = 8
 
 
 class Samples:
-    """Draws images on one process, without communication."""
+    """Draws images on one process, without communication. num_classes: 0 for a generator without labels."""
 
-    def __init__(self, generator: nn.Module, config: Config, batches: Batches) -> None:
-        self.generator, self.config, self.batches = generator, config, batches
+    def __init__(self, generator: nn.Module, config: Config, batches: Batches, num_classes: int = 0) -> None:
+        self.generator, self.config, self.batches, self.num_classes = generator, config, batches, num_classes
 
     @torch.no_grad()
     def draw(self, noise: Tensor) -> Tensor:
-        """noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1]."""
+        """noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1], of all classes in turn, as many of each."""
+        was_training = self.generator.training
         self.generator.eval()  # also keeps GlobalBatchNorm from asking the other processes
-        images = self.generator(noise.to(self.batches.dtype).to(self.batches.device))
-        self.generator.train()
+        inputs = noise.to(self.batches.dtype), *classes_in_turn(len(noise), self.num_classes)
+        images = self.generator(*(each.to(self.batches.device) for each in inputs))
+        self.generator.train(was_training)
         return images
 
     def noise(self, num: int) -> Tensor:

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from gan_dist import models
+from gan_dist.adversarial.augment import Augment
+from gan_dist.adversarial.average import Average
+from gan_dist.adversarial.objectives import OBJECTIVES
 from gan_dist.adversarial.optimizer import ScaledOptimizer, make_adam
+from gan_dist.adversarial.penalties import Penalties, Penalty
+from gan_dist.adversarial.schedule import Schedule
 from gan_dist.adversarial.step import AdversarialStep, Batch, StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.order import seed_of_networks
@@ -23,24 +28,51 @@ from gan_dist.models._contract import make
 
 
 class TrainingState:
-    """Networks and optimizers: what a step changes and a checkpoint saves."""
+    """Networks and optimizers: what a step changes and a checkpoint saves.
 
-    def __init__(self, config: Config, accelerator: Accelerator, image_shape: Sequence[int]) -> None:
+    total_steps: of the run, for learning rates. class_frequencies: [num_classes] in training, if networks take labels.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        accelerator: Accelerator,
+        image_shape: Sequence[int],
+        total_steps: int,
+        class_frequencies: Tensor | None = None,
+    ) -> None:
         seed_everything(config.run.seed)
         rows = config.run.batch_size // config.optimizer.accumulate
-        offered = {"latent_dim": config.model.latent_dim, "image_shape": tuple(image_shape)}
+        num_classes = 0 if class_frequencies is None else len(class_frequencies)
+        offered = {
+            "latent_dim": config.model.latent_dim,
+            "image_shape": tuple(image_shape),
+            "num_classes": num_classes,
+        }
         self.offered = offered | models.read_arguments(config.model.model_args)
         self.module = models.load(config.model.model)
         self.version = models.version(self.module)  # of the networks' code
         pair = make(config.model.model, self.module, self.offered, getattr(torch, config.run.dtype), rows)
         self.seed, self.process = config.run.seed, accelerator.process_index
         self.generator, self.discriminator = pair["Generator"], pair["Discriminator"]
-        make_global(self.generator)
+        if class_frequencies is not None and hasattr(self.generator, "class_frequencies"):
+            self.generator.class_frequencies.copy_(class_frequencies)  # type: ignore[operator]
         make_global(self.discriminator)
+        options, objective = config.optimizer, OBJECTIVES[config.optimizer.objective]
+        penalties = Penalties(
+            self.discriminator,
+            r1=Penalty(options.r1, options.r1_every),
+            r2=Penalty(options.r2, options.r2_every),
+            between=objective.gradient_penalty,
+        )
+        self.average = Average(self.generator, options.ema) if options.ema else None
+        make_global(self.generator)
         prepared_g, prepared_d = accelerator.prepare(self.generator, self.discriminator)
+        if self.average:
+            self.average.network.to(accelerator.device)
         # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network, and its one loss
         # scaler would serve both.
-        options, fp16 = config.optimizer, accelerator.mixed_precision == "fp16"
+        fp16 = accelerator.mixed_precision == "fp16"
         self.optimizers = {
             name: ScaledOptimizer(
                 network,
@@ -51,26 +83,46 @@ class TrainingState:
             for name, network, lr in (("d", self.discriminator, options.lr_d), ("g", self.generator, options.lr_g))
         }
         optimizer_g, optimizer_d = self.optimizers["g"], self.optimizers["d"]
-        self.step = AdversarialStep(prepared_g, prepared_d, optimizer_g, optimizer_d, options.accumulate)
+        self.step = AdversarialStep(
+            prepared_g,
+            prepared_d,
+            optimizer_g,
+            optimizer_d,
+            options.accumulate,
+            objective=objective,
+            penalties=penalties,
+            augment=Augment(config.data.augment) if config.data.augment else None,
+        )
+        self.batch_size = config.run.batch_size
+        total = total_steps * self.batch_size
+        self.schedule = Schedule(options.lr_schedule, total, options.lr_warmup, options.lr_decay_start)
+        self.full_rates = {"d": options.lr_d, "g": options.lr_g}
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The network that pictures and final weights are of."""
+        return self.average.network if self.average else self.generator
 
     def settle(self, batch: Batch) -> None:
         """Run trial passes before the first step of every start; they leave the networks unchanged.
 
         `batch` has the shapes of a part of a step's.
         """
-        real, noise = batch
-        networks = (self.generator, noise), (self.discriminator, torch.cat([real, real]))
-        looks = [looks_across_batch(*each) for each in networks]
+        real, noise, labels, _ = batch
+        twice = [label.repeat(2) for label in labels]
+        networks = self.generator, self.discriminator
+        inputs = [noise, *labels], [torch.cat([real, real]), *twice]
+        looks = [looks_across_batch(*each) for each in zip(networks, inputs, strict=True)]
         self.step.apart = looks[1]
-        self.draws = any(draws_random_numbers(*each) for each in networks)
-        self._warn_of_layers([network for (network, _), yes in zip(networks, looks, strict=True) if yes])
+        self.draws = any(draws_random_numbers(*each) for each in zip(networks, inputs, strict=True))
+        self._warn_of_layers([network for network, yes in zip(networks, looks, strict=True) if yes])
         # DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
         # rebuilt), so with 4 or more processes the first step of a resumed run would differ in its last bits from the
         # same step of a run that never stopped.
         if dist.is_initialized():
             with unchanged(self.generator), unchanged(self.discriminator):
-                self.step.generator(noise).sum().backward()
-                torch.cat(list(self.step.judge(real, real))).sum().backward()
+                self.step.generator(noise, *labels).sum().backward()
+                torch.cat(list(self.step.judge(real, real, labels))).sum().backward()
             self.step.generator.zero_grad()
             self.step.discriminator.zero_grad()
 
@@ -91,11 +143,19 @@ class TrainingState:
         """
         if self.draws:
             torch.manual_seed(seed_of_networks(self.seed, step, self.process))
-        return self.step(batch)
+        factor = self.schedule.factor((step - 1) * self.batch_size)
+        for name, optimizer in self.optimizers.items():
+            optimizer.optimizer.param_groups[0]["lr"] = self.full_rates[name] * factor
+        result = self.step(batch, step)
+        if self.average:
+            self.average.update(self.generator, self.batch_size, step * self.batch_size)
+        return result
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes."""
+        average = {"average": dict(self.average.network.state_dict())} if self.average else {}
         return {
+            **average,
             "generator": dict(self.generator.state_dict()),
             "discriminator": dict(self.discriminator.state_dict()),
             "optimizer_g": self.optimizers["g"].tensors(),

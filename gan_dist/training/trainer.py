@@ -14,7 +14,7 @@ from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.step import StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches, to_unit_range
-from gan_dist.data.mnist import load_images
+from gan_dist.data.mnist import load_images, load_labels
 from gan_dist.distributed import numerics
 from gan_dist.distributed.processes import make_accelerator, run_first
 from gan_dist.distributed.stop import StopRequest
@@ -35,7 +35,7 @@ CLOSE_SECONDS = 60  # for dashboards to take in what is left
 CLOSE_SECONDS_AFTER_SIGNAL = 10  # when the machine may be taken away
 
 
-def make_batches(images: NDArray[np.uint8], config: Config, accelerator: Accelerator) -> Batches:
+def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Config, accelerator: Accelerator) -> Batches:
     """Make the batches of a run. Raises UserError if the images fill no batch."""
     return Batches(
         images,
@@ -46,7 +46,16 @@ def make_batches(images: NDArray[np.uint8], config: Config, accelerator: Acceler
         dtype=getattr(torch, config.run.dtype),
         accumulate=config.optimizer.accumulate,
         on_device=config.data.data_placement == "device",
+        labels=labels,
+        draws=bool(config.data.augment) or config.optimizer.objective == "wgan-gp",
     )
+
+
+def load_data(config: Config) -> tuple[NDArray[np.uint8], Tensor | None]:
+    """Images, and their labels [num_images] if the networks take them. Raises UserError."""
+    place = config.data.dataset, config.data.data_dir
+    images = load_images(*place)
+    return images, torch.from_numpy(load_labels(*place).astype(np.int64)) if config.model.conditional else None
 
 
 class Trainer:
@@ -57,17 +66,18 @@ class Trainer:
         self.accelerator = make_accelerator(config.run.mixed_precision, config.checkpoint.timeout_minutes)
         numerics.set_up(config.run.matmul_precision, config.run.deterministic)
         self.is_main = self.accelerator.is_main_process
-        images = run_first(
-            self.accelerator,
-            self.accelerator.is_local_main_process,
-            lambda: load_images(config.data.dataset, config.data.data_dir),
+        is_local_main = self.accelerator.is_local_main_process
+        images, labels = run_first(self.accelerator, is_local_main, lambda: load_data(config))
+        self.batches = run_first(
+            self.accelerator, self.is_main, lambda: make_batches(images, labels, config, self.accelerator)
         )
-        self.batches = run_first(self.accelerator, self.is_main, lambda: make_batches(images, config, self.accelerator))
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
-        self.state = TrainingState(config, self.accelerator, (1, *images.shape[1:]))
+        frequencies = None if labels is None else labels.bincount() / len(labels)
+        image_shape = 1, *images.shape[1:]
+        self.state = TrainingState(config, self.accelerator, image_shape, self.total_steps, frequencies)
         self.state.settle(self.batches.blank())
-        self.samples = Samples(self.state.generator, config, self.batches)
+        self.samples = Samples(self.state.sampler, config, self.batches, 0 if frequencies is None else len(frequencies))
         self.folder = RunFolder(run_path(config, self.accelerator))
         saving = config.checkpoint
         self.saver = Saver(
@@ -135,6 +145,7 @@ class Trainer:
             output.log_every,
             self.steps_done + 1,
             self.batches.dtype,
+            self.state.step.objective.boundary,
         )
         if self.steps_done == 0 and self.is_main:
             self.tracker.picture(0, "real", "real", self._real_images())
@@ -186,6 +197,7 @@ class Trainer:
             "epoch": self._epoch(),
             "images_seen": self.steps_done * self.config.run.batch_size,
             "config": self.config.to_dict(),
+            "arguments": self.state.offered,
             "precision": self.accelerator.mixed_precision,
             "scalers": self.state.scaler_states(),
             "world_size": self.accelerator.num_processes,
@@ -214,8 +226,8 @@ class Trainer:
             "step": str(self.steps_done),
         }
         try:
-            for network in ("generator", "discriminator"):
-                save_weights(getattr(self.state, network), self.folder.path / network, metadata)
+            for name, network in (("generator", self.state.sampler), ("discriminator", self.state.discriminator)):
+                save_weights(network, self.folder.path / name, metadata)
             self.tracker.weights(self.folder.path / "generator", metadata)
         except Exception as error:  # whatever it is: dashboards are still to be closed
             print(f"warning: the final weights were not saved ({reason(error)})", file=sys.stderr)

@@ -40,15 +40,16 @@ def test_same_command_same_bits(data_args: list[str], tmp_path: Path) -> None:
 
 
 def test_first_batch_is_the_same_set(data_args: list[str], tmp_path: Path) -> None:
-    batches = []
+    batches, options = [], ["--recipe", "mnist", "--augment", "cutout"]
     for n in (1, 2, 4):
-        launch(n, "tests/programs/first_batch.py", tmp_path, *data_args)
+        launch(n, "tests/programs/first_batch.py", tmp_path, *data_args, *options)
         parts = [np.load(tmp_path / f"{n}_{rank}.npz") for rank in range(n)]
-        batches.append({key: np.concatenate([part[key] for part in parts]) for key in ("indices", "real", "noise")})
+        batches.append({key: np.concatenate([part[key] for part in parts]) for key in parts[0].files})
     for batch, key in itertools.product(batches[1:], batches[0]):
         assert len(batch[key]) == 64
         assert np.array_equal(batch[key], batches[0][key])
     assert len(set(batches[0]["indices"].tolist())) == 64
+    assert batches[0].keys() == {"indices", "real", "noise", "labels", "uniform"}
 
 
 def test_gradients_travel_once(data_args: list[str], tmp_path: Path) -> None:
@@ -91,3 +92,36 @@ def test_an_error_of_one_process_ends_all(data_args: list[str], tmp_path: Path) 
     assert words.count("error: run folder") == 1
     assert "exitcode  : 2" in words
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+EVERYTHING = [
+    "--recipe",
+    "mnist",
+    "--r1-every",
+    2,
+    "--r2",
+    0.1,
+    "--augment",
+    "translation",
+    "cutout",
+    "--lr-warmup",
+    500,
+]
+
+
+@pytest.mark.parametrize(
+    "more", [[], pytest.param(["--objective", "wgan-gp"], marks=pytest.mark.slow), ["--accumulate", 2]]
+)
+def test_objectives_penalties_and_labels_agree(more: list[object], data_args: list[str], tmp_path: Path) -> None:
+    """Also the running average, which `generator/` has."""
+    args = [*EVERYTHING, "--dtype", "float64", "--max-steps", 20, *more, *data_args]
+    one, two = (train(n, tmp_path / str(n), *args) for n in (1, 2))
+    assert largest_difference(one, two) < 1e-10
+
+
+def test_objectives_penalties_and_labels_resume(data_args: list[str], tmp_path: Path) -> None:
+    args = [*EVERYTHING, *data_args, "--lr-schedule", "constant", "--checkpoint-every", 7]
+    whole = train(2, tmp_path / "whole", *args, "--max-steps", 14)
+    train(2, tmp_path / "run", *args, "--max-steps", 7)
+    train(2, tmp_path / "run", *args, "--max-steps", 14)
+    assert largest_difference(whole, tmp_path / "run") == 0

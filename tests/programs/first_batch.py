@@ -6,19 +6,26 @@ from pathlib import Path
 import numpy as np
 
 from gan_dist.config.resolve import parse
-from gan_dist.data.mnist import load_images
 from gan_dist.data.order import image_indices
 from gan_dist.distributed.processes import exit_now, make_accelerator
-from gan_dist.training.trainer import make_batches
+from gan_dist.training.trainer import load_data, make_batches
 
 if __name__ == "__main__":
     config = parse(sys.argv[2:])
     accelerator = make_accelerator()
-    batches = make_batches(load_images(config.data.dataset, config.data.data_dir), config, accelerator)
-    real, noise = batches(1)
+    batches = make_batches(*load_data(config), config, accelerator)
+    real, noise, (labels,), uniform = batches(1)
+    assert uniform is not None
     indices = np.concatenate(
         [image_indices(config.run.seed, 1, config.run.batch_size, part, len(batches.images)) for part in batches.parts]
     )
     name = f"{accelerator.num_processes}_{accelerator.process_index}.npz"
-    np.savez(Path(sys.argv[1], name), indices=indices, real=real.numpy(), noise=noise.numpy())
+    np.savez(
+        Path(sys.argv[1], name),
+        indices=indices,
+        real=real.numpy(),
+        noise=noise.numpy(),
+        labels=labels.numpy(),
+        uniform=uniform.numpy(),
+    )
     exit_now(0)

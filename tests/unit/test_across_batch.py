@@ -44,7 +44,7 @@ def test_what_looks_across_the_batch(name: str) -> None:
     network = make()
     before = [t.clone() for t in network.state_dict().values()]
     generator_state = torch.get_rng_state()
-    assert looks_across_batch(network, torch.zeros(6, 1, 28, 28)) == looks
+    assert looks_across_batch(network, [torch.zeros(6, 1, 28, 28)]) == looks
     assert all(torch.equal(a, b) for a, b in zip(before, network.state_dict().values(), strict=True))
     assert torch.equal(torch.get_rng_state(), generator_state)
 
@@ -58,7 +58,7 @@ def train(discriminator: nn.Module, freeze: list[nn.Parameter], plain: bool) -> 
     off = GradScaler("cpu", enabled=False)
     optimizer_g, optimizer_d = (ScaledOptimizer(n, make_adam(n, 1e-3, (0.5, 0.999)), off, None) for n in networks)
     step = AdversarialStep(*networks, optimizer_g, optimizer_d)
-    step.apart = looks_across_batch(networks[1], torch.zeros(8, 1, 28, 28).double())
+    step.apart = looks_across_batch(networks[1], [torch.zeros(8, 1, 28, 28).double()])
     for _ in range(3):
         real, noise = torch.rand(4, 1, 28, 28).double() * 2 - 1, torch.randn(4, 8).double()
         if not plain:
@@ -69,7 +69,7 @@ def train(discriminator: nn.Module, freeze: list[nn.Parameter], plain: bool) -> 
         discriminator_loss(networks[1](real), networks[1](fake.detach())).backward()
         optimizer_d.optimizer.step()
         optimizer_g.zero_grad()
-        generator_loss(networks[1](fake)).backward()
+        generator_loss(networks[1](fake), real).backward()
         optimizer_g.optimizer.step()
     return [t for network in networks for t in network.state_dict().values()]
 

@@ -10,7 +10,7 @@ from gan_dist.errors import UserError
 from gan_dist.models._contract import make
 from tests.harness.pair import D_END, D_LAYER, D_MADE, PAIR, write
 
-GIVEN = {"latent_dim": 8, "image_shape": (1, 28, 28)}
+GIVEN = {"latent_dim": 8, "image_shape": (1, 28, 28), "num_classes": 0}
 ODD_KEYS = "torch.odd = n = getattr(torch, 'odd', 0) + 1; self.register_buffer(f'b{n}', torch.ones(1))"
 
 # what is changed in PAIR, to what, what is said
