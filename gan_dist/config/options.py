@@ -10,13 +10,18 @@ from tyro.conf import arg
 Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 
 
+NOT_SAID: Any = object()
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """What an option says of itself, beside its type and its default."""
 
     is_free: bool = False  # a resumed run may change it: it says how long or what is shown, not what is computed
     may_be_zero: bool = False
-    before: Any = None  # value of the runs that do not record it, where that is not the default
+    # What runs computed with before there was this option. One that is not free and that checkpoints of format 1 do not
+    # record must say it, even where it is the default: a default may change, what old runs did does not.
+    before: Any = NOT_SAID
 
 
 FREE = Rule(is_free=True)
@@ -60,7 +65,7 @@ class Data:
 class Model:
     model: Annotated[str, arg(metavar="NAME|FILE.py|PACKAGE.MODULE")] = "linear"
     """Generator and discriminator: a pair of gan_dist/models, or classes of these names in a module of your own."""
-    model_args: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")] = ()
+    model_args: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ..."), Rule(before=())] = ()
     """Further arguments for the constructors of --model."""
     latent_dim: int = 100
     """Length of the noise vector."""
@@ -154,6 +159,6 @@ def unrecorded() -> Config:
     for name, group in vars(Config()).items():
         if dataclasses.is_dataclass(group):
             before = {option: RULES[option.replace("_", "-")].before for option in vars(group)}
-            known: dict[str, Any] = {option: value for option, value in before.items() if value is not None}
+            known: dict[str, Any] = {option: value for option, value in before.items() if value is not NOT_SAID}
             groups[name] = dataclasses.replace(group, **known)  # type: ignore[type-var]
     return Config(**groups)
