@@ -15,7 +15,7 @@ from accelerate.utils import broadcast
 
 from gan_dist.config.resolve import parse
 from gan_dist.distributed import numerics
-from gan_dist.distributed.processes import exit_now
+from gan_dist.errors import exit_now
 from gan_dist.training.trainer import Trainer
 
 WARM_UP = 5  # steps

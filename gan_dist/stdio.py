@@ -1,6 +1,7 @@
-"""Lets a run go on when its output cannot be written: closed terminal or pipe, full disk."""
+"""The output of a command. It may not be writable, on a closed terminal or pipe or a full disk: that ends no run."""
 
 import io
+import logging
 import os
 import sys
 from typing import Any, TextIO
@@ -24,6 +25,24 @@ def keep_open() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     sys.stdout, sys.stderr = (_tolerant(stream, number) for number, stream in ((1, sys.stdout), (2, sys.stderr)))
+
+
+class _Lines(logging.Formatter):
+    """`warning: ...` and `error: ...`, and the bare words of what is neither."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        words = super().format(record)
+        return words if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {words}"
+
+
+def show_log() -> None:
+    """Print what gan_dist logs on sys.stderr. After `keep_open`, or else logging itself complains of a closed one."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    logger = logging.getLogger("gan_dist")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # or a line comes twice if some library sets up the root logger
 
 
 def _tolerant(stream: TextIO | None, descriptor: int) -> TextIO:

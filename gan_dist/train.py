@@ -8,7 +8,7 @@ if not __package__:  # run as a script: let `import gan_dist` work, and keep err
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from gan_dist.config.resolve import parse
-from gan_dist.errors import exit_code
+from gan_dist.errors import exit_code, exit_now
 
 
 def main() -> int:
@@ -17,8 +17,7 @@ def main() -> int:
     if config.print_config:
         print(config.to_yaml(), end="")
         return 0
-    from gan_dist.distributed.processes import exit_now  # here, so that --help and errors do not wait for torch
-    from gan_dist.training.trainer import Trainer
+    from gan_dist.training.trainer import Trainer  # here, so that --help and errors do not wait for torch
 
     trainer = Trainer(config)
     code = trainer.run()

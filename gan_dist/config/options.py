@@ -11,17 +11,23 @@ Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
 Objective = Literal["bce", "hinge", "lsgan", "wgan-gp", "relativistic"]
 
 
+NOT_SAID: Any = object()
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """What an option says of itself, beside its type and its default."""
 
     is_free: bool = False  # a resumed run may change it: it says how long or what is shown, not what is computed
     may_be_zero: bool = False
-    before: Any = None  # value of the runs that do not record it, where that is not the default
+    # What runs computed with before there was this option. One that is not free and that checkpoints of format 1 do not
+    # record must say it, even where it is the default: a default may change, what old runs did does not.
+    before: Any = NOT_SAID
 
 
 FREE = Rule(is_free=True)
 ZERO = Rule(may_be_zero=True)
+WAS_ZERO = Rule(may_be_zero=True, before=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ class Data:
     """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...); what it lacks is downloaded."""
     data_placement: Annotated[Literal["host", "device"], FREE] = "host"
     """Where the images are kept: in host memory, with batches copied ahead of their step, or on the GPU."""
-    augment: tuple[Literal["translation", "cutout"], ...] = ()
+    augment: Annotated[tuple[Literal["translation", "cutout"], ...], Rule(before=())] = ()
     """Change what D sees, real and generated, at random: for data sets that D could learn by heart."""
 
 
@@ -64,25 +70,27 @@ class Data:
 class Model:
     model: Annotated[str, arg(metavar="NAME|FILE.py|PACKAGE.MODULE")] = "linear"
     """Generator and discriminator: a pair of gan_dist/models, or classes of these names in a module of your own."""
-    model_args: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")] = ()
+    model_args: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ..."), Rule(before=())] = ()
     """Further arguments for the constructors of --model."""
     latent_dim: int = 100
     """Length of the noise vector."""
-    conditional: bool = False
+    conditional: Annotated[bool, Rule(before=False)] = False
     """Give both networks the labels of the images, so that a class can be asked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    objective: Objective = "bce"
+    objective: Annotated[Objective, Rule(before="bce")] = "bce"
     """Losses of D and G: binary cross-entropy, hinge, least squares, Wasserstein with penalty, or of pairs."""
-    r1: Annotated[float, ZERO] = 0.0
+    r1: Annotated[float, WAS_ZERO] = 0.0
     """Weight of the R1 penalty: the squared gradient of D on real images, times half of this weight."""
-    r1_every: int = 1
+    r1_every: Annotated[int, Rule(before=1)] = 1
     """Steps between two R1 penalties, each of which counts for all of them."""
-    r2: Annotated[float, ZERO] = 0.0
+    mismatch: Annotated[float, WAS_ZERO] = 0.0
+    """Weight of a term that teaches D to tell a real image's label from another one; needs --conditional."""
+    r2: Annotated[float, WAS_ZERO] = 0.0
     """Weight of the R2 penalty: the same on generated images."""
-    r2_every: int = 1
+    r2_every: Annotated[int, Rule(before=1)] = 1
     """Steps between two R2 penalties, each of which counts for all of them."""
     lr_g: float = 2e-4
     """Learning rate of the generator."""
@@ -90,13 +98,13 @@ class Optimizer:
     """Learning rate of the discriminator."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's beta1 and beta2: the decay rates of its first and second moment."""
-    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    lr_schedule: Annotated[Literal["constant", "linear", "cosine"], Rule(before="constant")] = "constant"
     """How both learning rates fall to 0 until the end of the run, whose length then may not change."""
-    lr_warmup: Annotated[int, ZERO] = 0
+    lr_warmup: Annotated[int, WAS_ZERO] = 0
     """Number of images over which learning rates rise linearly to their value."""
-    lr_decay_start: Annotated[float, ZERO] = 0.0
+    lr_decay_start: Annotated[float, WAS_ZERO] = 0.0
     """Share of the run after which learning rates begin to fall, from 0 to less than 1."""
-    ema: Annotated[int, ZERO] = 0
+    ema: Annotated[int, WAS_ZERO] = 0
     """Half-life, in images, of a running average of G's weights, which then makes all pictures [0: none]."""
     clip_grad_norm: float | None = None
     """Clip the gradient of each network to this Euclidean norm [None: no clipping]."""
@@ -185,6 +193,6 @@ def unrecorded() -> Config:
     for name, group in vars(Config()).items():
         if dataclasses.is_dataclass(group):
             before = {option: RULES[option.replace("_", "-")].before for option in vars(group)}
-            known: dict[str, Any] = {option: value for option, value in before.items() if value is not None}
+            known: dict[str, Any] = {option: value for option, value in before.items() if value is not NOT_SAID}
             groups[name] = dataclasses.replace(group, **known)  # type: ignore[type-var]
     return Config(**groups)

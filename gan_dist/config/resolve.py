@@ -52,6 +52,8 @@ def _check(config: Config, num_processes: int) -> None:
                 raise UserError(f"--{name} {value}: must be 0 or greater")
             if not RULES[name].may_be_zero and not 0 < value < float("inf"):
                 raise UserError(f"--{name} {value}: must be greater than 0")
+    if config.optimizer.mismatch and not config.model.conditional:
+        raise UserError(f"--mismatch {config.optimizer.mismatch}: needs --conditional")
     if config.optimizer.lr_decay_start >= 1:
         raise UserError(f"--lr-decay-start {config.optimizer.lr_decay_start}: must be less than 1")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):

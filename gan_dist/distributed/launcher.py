@@ -1,13 +1,15 @@
 """Checks what the launcher asks for, and refuses what cannot be run."""
 
 import contextlib
+import logging
 import os
-import sys
 
 import psutil
 from accelerate.utils import parse_flag_from_env
 
 from gan_dist.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 HOW_TO_LAUNCH = "start it with accelerate launch --config_file accelerate_configs/cpu_2.yaml gan_dist/train.py"
 OTHER_KINDS = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # Accelerate's distributed_type
@@ -43,10 +45,9 @@ def check_size(num_processes: int) -> None:
                 f"to be the first; {HOW_TO_LAUNCH}"
             )
     if num_processes == 1 and _was_asked_for_several():
-        print(
-            "warning: the launcher was asked for several processes and started one, as its config says; "
-            "take accelerate_configs/cpu_2.yaml or gpu_all.yaml",
-            file=sys.stderr,
+        logger.warning(
+            "the launcher was asked for several processes and started one, as its config says; "
+            "take accelerate_configs/cpu_2.yaml or gpu_all.yaml"
         )
 
 

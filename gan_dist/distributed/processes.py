@@ -1,12 +1,12 @@
 """Sets up the processes of a job, and checks that they form one."""
 
+import logging
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import psutil
 import torch
@@ -16,9 +16,10 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 
 from gan_dist.distributed import gpus, launcher
 from gan_dist.distributed.interface import choose_interface
-from gan_dist.errors import UserError, tell
+from gan_dist.errors import Told, UserError, tell
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float = 10) -> Accelerator:
@@ -63,8 +64,7 @@ def _check_own_gpu() -> None:
     try:
         gpus.check(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())  # the one that Accelerate takes
     except UserError as error:  # of this process, whatever the others find: it tells it itself
-        tell(error)
-        exit_now(2)
+        raise tell(error) from None
 
 
 def _check_precision(accelerator: Accelerator) -> None:
@@ -74,7 +74,7 @@ def _check_precision(accelerator: Accelerator) -> None:
     if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         words = f"{torch.cuda.get_device_name()} has no bf16, and to emulate it is slow; take fp16 or no"
         if accelerator.is_main_process:
-            print(f"warning: --mixed-precision bf16: {words}", file=sys.stderr)
+            logger.warning("--mixed-precision bf16: %s", words)
 
 
 def _join_after_restart(backend: str, timeout: timedelta) -> None:
@@ -113,22 +113,14 @@ def start_time() -> float:
 def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:
     """Call `action` first where `is_first`, then on the other processes -> what it returns.
 
-    If it raises UserError there, that process prints it, and all of them exit with code 2.
+    If it raises UserError there, that process logs it, and all of them raise Told.
     """
-    result, failed = None, False
+    result, failure = None, None
     if is_first:
         try:
             result = action()
         except UserError as error:
-            failed = True
-            tell(error)  # before the others know: once one of them has left, the launcher ends this one
-    if accelerator.reduce(torch.tensor(float(failed), device=accelerator.device)):
-        exit_now(2)  # right after a collective Python's own way out can abort: gloo's thread lets go of the tensor late
+            failure = tell(error)  # before the others know: once one of them has left, the launcher ends this one
+    if accelerator.reduce(torch.tensor(float(failure is not None), device=accelerator.device)):
+        raise failure or Told("another process of this job has met an error, which it has logged")
     return result if is_first else action()  # type: ignore[return-value]
-
-
-def exit_now(code: int) -> NoReturn:
-    """Exit at once, without the exit handlers of Python and its libraries."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

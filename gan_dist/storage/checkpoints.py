@@ -2,8 +2,8 @@
 
 import contextlib
 import itertools
+import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,7 @@ from gan_dist.storage import checkpoint
 from gan_dist.storage.checkpoint import CheckpointError
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def newest_first(folder: Path) -> list[Path]:
@@ -23,14 +24,14 @@ def newest_first(folder: Path) -> list[Path]:
 def newest_sound(folder: Path, check: Callable[[Path], T]) -> tuple[Path, T] | None:
     """The newest checkpoint in a folder that passes `check`, and what that returned; None if there is none at all.
 
-    Prints which are skipped. Raises CheckpointError if none passes.
+    Logs which are skipped. Raises CheckpointError if none passes.
     """
     candidates = newest_first(folder)
     for candidate in candidates:
         try:
             return candidate, check(candidate)
         except CheckpointError as error:
-            print(f"warning: {candidate} is skipped: {error}", file=sys.stderr)
+            logger.warning("%s is skipped: %s", candidate, error)
     if candidates:
         raise CheckpointError(f"no checkpoint in {folder} is sound")
     return None
@@ -56,7 +57,7 @@ def make_newest(folder: Path, path: Path, step: int) -> None:
         for later in in_the_way:
             os.replace(later, aside / later.name)
         names = ", ".join(later.name for later in in_the_way)
-        print(f"later than {own.name} and set aside in {aside}: {names}", file=sys.stderr)
+        logger.info("later than %s and set aside in %s: %s", own.name, aside, names)
 
 
 def make_new(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Decides when checkpoints are written, writes them on a thread, deletes old ones."""
 
 import contextlib
-import sys
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +14,8 @@ from gan_dist.errors import reason
 from gan_dist.storage import checkpoint
 from gan_dist.storage.checkpoint import Tensors
 from gan_dist.storage.checkpoints import newest_first
+
+logger = logging.getLogger(__name__)
 
 
 class Saver:
@@ -40,7 +42,7 @@ class Saver:
     def save(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
         """Copy `tensors` to the host and write them as `state["step"]`; `before` runs first, on the thread."""
         if self._thread and self._thread.is_alive():
-            print("waiting for the last checkpoint to be written", file=sys.stderr)
+            logger.info("waiting for the last checkpoint to be written")
         self.wait()
         self.last_step, self._last_time = state["step"], time.monotonic()
         try:
@@ -75,8 +77,8 @@ class Saver:
     def _fail(self, step: int, error: Exception) -> None:
         self.failure = reason(error)
         last = self._last_good or next(iter(newest_first(self.folder)), "none")
-        words = f"{self._target(step).name} was not saved ({self.failure}); last good checkpoint: {last}"
-        print(f"warning: {words}", file=sys.stderr)
+        name = self._target(step).name
+        logger.warning("%s was not saved (%s); last good checkpoint: %s", name, self.failure, last)
 
     def _target(self, step: int) -> Path:
         return self.folder / f"step_{step:08d}"

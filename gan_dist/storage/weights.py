@@ -3,8 +3,8 @@
 import contextlib
 import dataclasses
 import json
+import logging
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from gan_dist.errors import UserError
 from gan_dist.storage.checkpoint import CheckpointError, load_into, read_state, verify_file
 from gan_dist.storage.checkpoints import newest_sound
 from gan_dist.storage.tensors import save
+
+logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -57,7 +59,7 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> 
 def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Module:
     """The generator of a run, a checkpoint or a weights folder, in eval mode, float32, on the CPU.
 
-    Of a run without final weights it is that of the newest sound checkpoint, which is said on stderr. model: the file
+    Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it).
     It has `latent_dim` and `num_classes` (0 without labels); noise [N, latent_dim] and then labels [N] -> images
@@ -75,7 +77,7 @@ def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Modu
         if (folder / "generator").is_dir():
             return _from_weights(folder / "generator", named)
         if found := newest_sound(folder / "checkpoints", from_checkpoint):
-            print(f"{path} has no final weights yet; this is from {found[0]}", file=sys.stderr)
+            logger.info("%s has no final weights yet; this is from %s", path, found[0])
             return found[1]
         if (folder / "model.safetensors").is_file():
             return _from_weights(folder, named)
@@ -133,7 +135,7 @@ def _make(
         raise UserError(f"{folder}: made by --model {recorded}, {words}")
     module = models.load(named or recorded)
     if recorded_version and recorded_version != models.version(module):
-        print(f"warning: {named or recorded} is not what it was when these weights were made", file=sys.stderr)
+        logger.warning("%s is not what it was when these weights were made", named or recorded)
     generator = models.build(module.Generator, arguments)
     if not hasattr(generator, "latent_dim"):
         generator.latent_dim = arguments["latent_dim"]

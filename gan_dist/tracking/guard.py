@@ -1,7 +1,7 @@
 """Protects training from dashboards: errors and hangs of theirs change neither its speed nor its result."""
 
+import logging
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +12,8 @@ from accelerate.tracking import GeneralTracker
 
 from gan_dist.errors import reason
 from gan_dist.tracking.dashboards import Dashboard, Value
+
+logger = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000  # calls; more are dropped, so that a dashboard that hangs costs no memory
 MAX_ERRORS = 10  # in a row; then the dashboard is left alone
@@ -108,4 +110,4 @@ class Guard(GeneralTracker):
     def _tell(self, kind: str, text: str) -> None:
         if kind not in self._told:
             self._told.add(kind)
-            print(f"warning: {self.name}: {text}", file=sys.stderr)
+            logger.warning("%s: %s", self.name, text)

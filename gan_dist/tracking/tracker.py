@@ -1,16 +1,14 @@
-"""Writes metrics.jsonl, pictures, terminal output and dashboards, all from the main process."""
+"""Writes metrics.jsonl, pictures and dashboards, all from the main process."""
 
 import contextlib
-import sys
+import logging
 import time
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from torch import Tensor
-from tqdm import tqdm
 
 from gan_dist.storage.metrics_file import MetricsFile, read_rows
 from gan_dist.storage.run_folder import writing
@@ -20,18 +18,26 @@ from gan_dist.tracking.guard import Guard
 from gan_dist.tracking.names import dashboard_name
 from gan_dist.tracking.pictures import save_curves, save_grid
 
+logger = logging.getLogger(__name__)
+
 
 class Tracker:
     """Off the main process every method does nothing.
 
-    A disk that cannot be written costs rows and pictures, with a warning, never the run. dashboards: their names.
+    A disk that cannot be written costs rows and pictures, with a warning, never the run. dashboards: their names;
+    show: called with each row, for the terminal, say.
     """
 
     def __init__(
-        self, folder: Path, dashboards: Sequence[str], batch_size: int, total_steps: int, accelerator: Accelerator
+        self,
+        folder: Path,
+        dashboards: Sequence[str],
+        batch_size: int,
+        accelerator: Accelerator,
+        show: Callable[[dict[str, Any]], None],
     ) -> None:
         self.folder, self.dashboards = folder, dashboards
-        self.batch_size, self.total_steps = batch_size, total_steps
+        self.batch_size, self._show = batch_size, show
         self.is_main = accelerator.is_main_process
         self.guards: list[Guard] = []
         self._watch = Watch()
@@ -42,9 +48,6 @@ class Tracker:
         self._log_time, self._log_step = time.monotonic(), step
         with writing(self.folder):
             self._metrics = MetricsFile(self.folder / "metrics.jsonl")
-        self._bar = tqdm(
-            total=self.total_steps, initial=step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
-        )
         history = [(row["step"], _in_dashboards(row)) for row in read_rows(self.folder / "metrics.jsonl")]
         for name in self.dashboards:
             guard = Guard(make(name, RunInfo(self.folder.absolute(), run_id, described)))
@@ -56,9 +59,9 @@ class Tracker:
         try:
             yield
         except OSError as error:
-            warning = f"warning: {self.folder}: {what} not written ({error.strerror})"
+            warning = f"{self.folder}: {what} not written ({error.strerror})"
             if warning != self._warned:
-                print(warning, file=sys.stderr)
+                logger.warning(warning)
             self._warned = warning
 
     def sync(self) -> None:
@@ -66,7 +69,7 @@ class Tracker:
         self._metrics.sync()
 
     def log(self, step: int, epoch: int, numbers: dict[str, float]) -> None:
-        """Add a row to metrics.jsonl and the dashboards, and print it."""
+        """Add a row to metrics.jsonl and the dashboards, and show it."""
         if not self.is_main:
             return
         now, batch_size = time.monotonic(), self.batch_size
@@ -76,14 +79,7 @@ class Tracker:
         with self._tolerate("metrics.jsonl"):
             self._metrics.append(row)
         self._send(step, _in_dashboards(row))
-        losses = {name: f"{numbers[name]:.3f}" for name in ("loss_d", "loss_g")}
-        if self._bar.disable:
-            shown = " ".join(f"{name} {value}" for name, value in losses.items())
-            left = timedelta(seconds=round((self.total_steps - step) * batch_size / speed))
-            print(f"step {step}/{self.total_steps} epoch {epoch} {shown} {speed:.0f} images/s, {left} left", flush=True)
-        else:
-            self._bar.set_postfix({"epoch": epoch, **losses, "images/s": f"{speed:.0f}"}, refresh=False)
-            self._bar.update(step - self._log_step)
+        self._show(row)
         self._log_time, self._log_step = now, step
         self.alert(self._watch.row(step, numbers["accuracy_real"], numbers["accuracy_fake"]))
 
@@ -109,10 +105,10 @@ class Tracker:
             self._send(step, {"samples/diversity": diversity, **histograms})
             self.alert(self._watch.samples(step, diversity))
 
-    def alert(self, alert: Alert | None, kind: str = "warning") -> None:
-        """Send an alert to the terminal and the dashboards."""
+    def alert(self, alert: Alert | None, level: int = logging.WARNING) -> None:
+        """Send an alert to the log and the dashboards."""
         if self.is_main and alert:
-            print(f"{kind}: {alert.title}: {alert.text}", file=sys.stderr)
+            logger.log(level, "%s: %s", alert.title, alert.text)
             for guard in self.guards:
                 guard.alert(alert.title, alert.text)
 
@@ -127,10 +123,9 @@ class Tracker:
         return any(guard.is_broken for guard in self.guards)
 
     def close(self, exit_code: int, seconds: float) -> None:
-        """Draw the curves, close files and, in `seconds` at most, dashboards; say where everything is."""
+        """Draw the curves, close files and, in `seconds` at most, dashboards."""
         if not self.is_main:
             return
-        self._bar.close()
         with self._tolerate("metrics.jsonl"):
             self._metrics.close()
         with self._tolerate("curves.png"):
@@ -138,8 +133,6 @@ class Tracker:
         deadline = time.monotonic() + seconds
         for guard in self.guards:
             guard.finish(exit_code, max(1.0, deadline - time.monotonic()))
-        results = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints")
-        print(" ".join(str(self.folder / name) for name in results if (self.folder / name).exists()))
 
 
 def _in_dashboards(row: dict[str, Any]) -> dict[str, Value]:

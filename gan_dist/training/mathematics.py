@@ -22,7 +22,13 @@ def check_record(file: Path, config: Config) -> None:
 def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:
     """Raise UserError with the differences if a run of `recorded` options cannot go on as `config`."""
     then = unrecorded().to_dict() | dict(recorded)
-    changed = {name: value for name, value in config.bound().items() if then[name] != value}
+    now = config.bound()
+    changed = {name: value for name, value in now.items() if _compared(name, then[name]) != _compared(name, value)}
     if changed:
         differences = ", ".join(f"--{name} {value} (was {then[name]})" for name, value in changed.items())
         raise UserError(f"{differences}: a resumed run keeps its mathematics; keep them, or take another --run-dir")
+
+
+def _compared(option: str, value: Any) -> Any:
+    """What must be the same: of networks in a FILE.py its name, wherever it lies; a change of its code is warned of."""
+    return Path(value).name if option == "model" and str(value).endswith(".py") else value

@@ -1,7 +1,7 @@
 """Where a run starts: anew, or from which checkpoint."""
 
+import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +20,8 @@ from gan_dist.storage.run_folder import RunFolder, began_here, new_folder, writi
 from gan_dist.training.mathematics import check_record, check_same_mathematics
 from gan_dist.training.record import check_content
 from gan_dist.training.state import TrainingState
+
+logger = logging.getLogger(__name__)
 
 Found = tuple[Path, dict[str, Any]]  # a checkpoint and its state
 Check = Callable[[Path], dict[str, Any]]
@@ -78,13 +80,13 @@ def resume(config: Config, precision: str, folder: RunFolder, training: Training
     if found:
         path, state = found
         if state["versions"].get("model", training.version) != training.version:
-            print(f"warning: the file of --model {config.model.model} is not what it was at {path}", file=sys.stderr)
+            logger.warning("the file of --model %s is not what it was at %s", config.model.model, path)
         checkpoint.load_into(path, training.tensors())
         training.load_scaler_states(state["scalers"])
         steps_done = state["step"]
         if path.resolve().parent == folder.checkpoints.resolve():  # or else this is a new branch of another run
             recorded_id = state["trackers"].get("id")
-        print(f"going on from {path}", file=sys.stderr)
+        logger.info("going on from %s", path)
     # In the dashboards' run steps only grow: what goes back is a new one.
     run_id = folder.take_id(recorded_id, anew=named is not None and later_than(folder.checkpoints, steps_done) != [])
     if named:

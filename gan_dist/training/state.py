@@ -1,7 +1,7 @@
 """Both networks, their optimizers and the step over them, built from a configuration."""
 
+import logging
 import random
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +25,8 @@ from gan_dist.distributed.batchnorm import GlobalBatchNorm, MinibatchStd, make_g
 from gan_dist.distributed.processes import several
 from gan_dist.models._behaviour import draws_random_numbers, looks_across_batch, unchanged
 from gan_dist.models._contract import make
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingState:
@@ -133,7 +135,7 @@ class TrainingState:
         for network in networks:
             if not any(isinstance(module, GlobalBatchNorm | MinibatchStd) for module in network.modules()):
                 words = f"{type(network).__name__} looks across its batch, of which each process has a part"
-                print(f"warning: {words}: its results depend on the number of processes", file=sys.stderr)
+                logger.warning("%s: its results depend on the number of processes", words)
 
     def train(self, step: int, batch: Batch) -> StepResult:
         """Step 1, 2, ...

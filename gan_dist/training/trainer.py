@@ -1,7 +1,7 @@
 """A whole run: build, resume, loop, close."""
 
 import json
-import sys
+import logging
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from gan_dist.data.batches import Batches, to_unit_range
 from gan_dist.data.mnist import load_images, load_labels
 from gan_dist.distributed import numerics
 from gan_dist.distributed.processes import make_accelerator, run_first
-from gan_dist.distributed.stop import StopRequest
 from gan_dist.errors import reason
 from gan_dist.storage.run_folder import RunFolder
 from gan_dist.storage.saver import Saver
@@ -26,9 +25,13 @@ from gan_dist.tracking.alerts import Alert
 from gan_dist.tracking.meter import Meter
 from gan_dist.tracking.tracker import Tracker
 from gan_dist.training.describe import VERSIONS, describe, summary
+from gan_dist.training.progress import Progress, results
 from gan_dist.training.resume import resume, run_path
 from gan_dist.training.samples import Samples, diversity
 from gan_dist.training.state import TrainingState
+from gan_dist.training.stop import StopRequest
+
+logger = logging.getLogger(__name__)
 
 STATE_NOT_SAVED = 3  # exit code
 CLOSE_SECONDS = 60  # for dashboards to take in what is left
@@ -59,7 +62,7 @@ def load_data(config: Config) -> tuple[NDArray[np.uint8], Tensor | None]:
 
 
 class Trainer:
-    """Everything that one run needs; `run` trains. What cannot be run ends all processes with exit code 2."""
+    """Everything that one run needs; `run` trains. What cannot be run raises UserError on all processes."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -83,8 +86,9 @@ class Trainer:
         self.saver = Saver(
             self.folder.checkpoints, saving.checkpoint_every, saving.checkpoint_minutes, saving.keep_checkpoints
         )
+        self.progress = Progress(self.total_steps)
         self.tracker = Tracker(
-            self.folder.path, config.output.trackers, config.run.batch_size, self.total_steps, self.accelerator
+            self.folder.path, config.output.trackers, config.run.batch_size, self.accelerator, self.progress.show
         )
         run_first(self.accelerator, self.is_main, self._enter)
         self.steps_done = int(broadcast(torch.tensor(self.steps_done, device=self.accelerator.device)))
@@ -97,6 +101,7 @@ class Trainer:
             self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.state)
             described = describe(self.config, self.accelerator, self.state)
             self.tracker.open(self.steps_done, self.run_id, described)
+            self.progress.begin(self.steps_done)
             print(summary(described), flush=True)
             if self.steps_done >= self.total_steps:
                 print(f"nothing left to do: {self.steps_done} steps are done, {self.total_steps} were asked for")
@@ -128,13 +133,17 @@ class Trainer:
             self._loop(stop)
             check_finite(self.steps_done, self.state.tensors())
         except Diverged as error:
-            self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), kind="error")
+            self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), level=logging.ERROR)
             return False
         return True
 
     def _close(self, code: int, stop: StopRequest) -> None:
         self.saver.wait()
+        if self.is_main:
+            self.progress.close()
         self.tracker.close(code, CLOSE_SECONDS_AFTER_SIGNAL if stop.agreed_on else CLOSE_SECONDS)
+        if self.is_main:
+            print(results(self.folder.path))
 
     def _loop(self, stop: StopRequest) -> None:
         output = self.config.output
@@ -230,7 +239,7 @@ class Trainer:
                 save_weights(network, self.folder.path / name, metadata)
             self.tracker.weights(self.folder.path / "generator", metadata)
         except Exception as error:  # whatever it is: dashboards are still to be closed
-            print(f"warning: the final weights were not saved ({reason(error)})", file=sys.stderr)
+            logger.warning("the final weights were not saved (%s)", reason(error))
             return STATE_NOT_SAVED
         self.saver.wait()
         return STATE_NOT_SAVED if self.saver.failure else 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import random
 import re
@@ -221,7 +222,8 @@ def test_fuzzed_checkpoints_are_refused(saved: Path) -> None:
     assert refused + same == 4500
 
 
-def test_save_that_still_runs_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_save_that_still_runs_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     saver = Saver(tmp_path)
     saver.save(make_tensors(), STATE, before=lambda: time.sleep(0.5))
     assert list(tmp_path.iterdir()) == []
@@ -229,18 +231,18 @@ def test_save_that_still_runs_is_waited_for(tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "step_00000007" / "state.json").exists()
     saver.wait()
     assert checkpoint.read_state(tmp_path / "step_00000008")["step"] == 8
-    assert capsys.readouterr().err == "waiting for the last checkpoint to be written\n"
+    assert caplog.messages == ["waiting for the last checkpoint to be written"]
 
 
-def test_save_that_fails_for_any_reason_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_save_that_fails_for_any_reason_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     saver = Saver(tmp_path)
     saver.save(make_tensors(), STATE | {"odd": {1, 2}}, before=lambda: None)  # a set: json refuses it with a TypeError
     saver.wait()
     assert saver.failure == "Object of type set is not JSON serializable"
-    assert f"step_00000007 was not saved ({saver.failure}); last good checkpoint: none" in capsys.readouterr().err
+    assert caplog.messages == [f"step_00000007 was not saved ({saver.failure}); last good checkpoint: none"]
     saver.save({"generator": {"w": torch.zeros(3, device="meta")}}, STATE, before=lambda: None)  # cannot be copied
     assert "Cannot copy out of meta tensor" in str(saver.failure)
-    assert f"step_00000007 was not saved ({saver.failure}); last good checkpoint: none" in capsys.readouterr().err
+    assert caplog.messages[1:] == [f"step_00000007 was not saved ({saver.failure}); last good checkpoint: none"]
     assert list(tmp_path.iterdir()) == []
     saver.save(make_tensors(), STATE, before=lambda: None)
     saver.wait()
@@ -404,19 +406,23 @@ def test_run_is_resumed_by_its_name(run: Path, data_args: list[str], tmp_path: P
     assert newest(tmp_path / "branch" / "checkpoints").name == "step_00000062"
 
 
-def test_unfinished_run_and_its_checkpoints_draw(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unfinished_run_and_its_checkpoints_draw(
+    run: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     final = load_generator(run).state_dict()
     same = load_generator(run / "checkpoints" / "step_00000060").state_dict()
     assert final.keys() == same.keys()
     assert all(torch.equal(final[name], same[name]) for name in final)
-    assert capsys.readouterr() == ("", "")
+    assert caplog.messages == []
     shutil.rmtree(run / "generator")
     (run / "checkpoints" / "step_00000060" / "generator.safetensors").write_bytes(b"")
     generator = load_generator(run)
     assert not any(torch.equal(final[name], tensor) for name, tensor in generator.state_dict().items())
-    words = capsys.readouterr().err
-    assert f"{run}/checkpoints/step_00000060 is skipped: generator.safetensors has 0 bytes" in words
-    assert f"{run} has no final weights yet; this is from {run}/checkpoints/step_00000050\n" in words
+    skipped, chosen = caplog.messages
+    assert skipped.startswith(f"{run}/checkpoints/step_00000060 is skipped: generator.safetensors has 0 bytes")
+    assert chosen == f"{run} has no final weights yet; this is from {run}/checkpoints/step_00000050"
+    assert capsys.readouterr() == ("", "")
     for damaged in run.glob("checkpoints/*/generator.safetensors"):
         damaged.unlink()
     with pytest.raises(UserError, match=r"no checkpoint in .* is sound"):

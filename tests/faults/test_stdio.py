@@ -1,5 +1,6 @@
 """A terminal, a pipe or a log that is gone or full costs words, never the run."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -22,6 +23,19 @@ def test_closed_output(ending: str, data_args: list[str], tmp_path: Path) -> Non
     load_generator(tmp_path / "run")
     for file in tmp_path.rglob("*.safetensors"):  # nothing was printed into a file that got a closed one's number
         assert b"step 5/60" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [">&- 2>&-", "2>/dev/full"])
+def test_warnings_that_cannot_be_written(ending: str, run_200: Path, data_args: list[str], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_200, tmp_path / "run"))
+    shutil.copytree(run / "checkpoints" / "step_00000200", run / "checkpoints" / "step_00000201")
+    (run / "checkpoints" / "step_00000201" / "generator.safetensors").write_bytes(b"")  # a warning, and why
+    args = [*TRAIN, *data_args, "--max-steps", "210", "--run-dir", str(run)]
+    done = subprocess.run(["bash", "-c", f'"$@" {ending}', "bash", *args], cwd=ROOT, timeout=120)
+    assert done.returncode == 0
+    assert last_step(run) == 210
+    for file in run.rglob("*"):
+        assert file.is_dir() or b"is skipped" not in file.read_bytes()
 
 
 def test_full_disk_under_the_log(data_args: list[str], tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_first_weights_come_from_the_seed_alone(data_args: list[str], tmp_path: 
 
 
 def test_code_runs_only_if_it_is_named(data_args: list[str], tmp_path: Path) -> None:
-    """And a file that has changed is said."""
+    """And a file that has changed is said, one that has moved is the same."""
     file, run = write(tmp_path), tmp_path / "run"
     train(1, run, "--model", file, "--max-steps", 2, *data_args)
     assert (run / "model.py").read_text() == PAIR
@@ -81,6 +81,10 @@ def test_code_runs_only_if_it_is_named(data_args: list[str], tmp_path: Path) -> 
     done = train_alone("--model", file, "--max-steps", 3, *data_args, "--run-dir", run)
     assert done.returncode == 0
     assert f"warning: the file of --model {file} is not what it was at " in done.stderr
+    (tmp_path / "elsewhere").mkdir()
+    moved = file.rename(tmp_path / "elsewhere" / file.name)
+    done = train_alone("--model", moved, "--max-steps", 4, *data_args, "--run-dir", run)
+    assert (done.returncode, done.stderr) == (0, f"going on from {run}/checkpoints/step_00000003\n")
 
 
 def test_module_of_a_package(data_args: list[str], tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_several_first_processes_are_refused(
         check_size(1)
 
 
+def test_an_error_of_one_process_is_raised_on_all() -> None:
+    done = launch(2, "tests/programs/one_error.py")
+    assert sorted(done.stdout.splitlines()) == [
+        "process 0: Told: --seed -1: of process 0",
+        "process 1: Told: another process of this job has met an error, which it has logged",
+    ]
+    assert [line for line in done.stderr.splitlines() if "--seed" in line] == ["--seed -1: of process 0"]
+
+
 def test_an_error_of_one_process_ends_all(data_args: list[str], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")

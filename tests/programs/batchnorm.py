@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_dist.distributed.batchnorm import GlobalBatchNorm, make_global
-from gan_dist.distributed.processes import exit_now, make_accelerator
+from gan_dist.distributed.processes import make_accelerator
+from gan_dist.errors import exit_now
 
 
 class Doubled(nn.BatchNorm2d):

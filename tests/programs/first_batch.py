@@ -7,7 +7,8 @@ import numpy as np
 
 from gan_dist.config.resolve import parse
 from gan_dist.data.order import image_indices
-from gan_dist.distributed.processes import exit_now, make_accelerator
+from gan_dist.distributed.processes import make_accelerator
+from gan_dist.errors import exit_now
 from gan_dist.training.trainer import load_data, make_batches
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 import torch
 
 from gan_dist.config.resolve import parse
-from gan_dist.distributed.processes import exit_now
+from gan_dist.errors import exit_now
 from gan_dist.tracking.meter import Meter
 from gan_dist.training.trainer import Trainer
 

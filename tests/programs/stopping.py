@@ -11,8 +11,9 @@ import time
 
 import torch
 
-from gan_dist.distributed.processes import exit_now, make_accelerator
-from gan_dist.distributed.stop import StopRequest
+from gan_dist.distributed.processes import make_accelerator
+from gan_dist.errors import exit_now
+from gan_dist.training.stop import StopRequest
 
 FIRST = 100_000  # a resumed run
 TIMEOUT = 0.05  # minutes

@@ -9,7 +9,7 @@ import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from gan_dist.config.resolve import parse
-from gan_dist.distributed.processes import exit_now
+from gan_dist.errors import exit_now
 from gan_dist.training.trainer import Trainer
 
 

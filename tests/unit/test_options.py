@@ -1,13 +1,15 @@
 """What options say of themselves holds for a run that is resumed."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from gan_dist.config.options import RULES, Config, Rule
+from gan_dist.config.options import NOT_SAID, RULES, Config, Rule
 from gan_dist.config.resolve import parse
 from gan_dist.errors import UserError
 from gan_dist.training.mathematics import check_record, check_same_mathematics
+from tests.conftest import ROOT
 
 
 def test_every_option_has_a_rule() -> None:
@@ -32,6 +34,41 @@ def test_option_that_an_old_run_does_not_record(monkeypatch: pytest.MonkeyPatch,
         check(parse(["--lr-g", "1e-3"]))
         with pytest.raises(UserError, match=r"--lr-g 0.0002 \(was 0.001\)"):
             check(parse([]))
+
+
+def test_none_is_a_value_that_an_option_may_have_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "lr-g", Rule(before=None))
+    recorded = Config().to_dict()
+    del recorded["lr-g"]
+    with pytest.raises(UserError, match=r"--lr-g 0.0002 \(was None\)"):
+        check_same_mathematics(recorded, Config())
+
+
+def test_newer_option_says_what_was_before_it() -> None:
+    state = json.loads((ROOT / "tests" / "data" / "checkpoint_format_1" / "state.json").read_text())
+    for name in Config().to_dict():
+        said = RULES[name].before is not NOT_SAID
+        if name in state["config"]:
+            assert not said, f"--{name} is recorded by every run: its Rule needs no `before`"
+        elif not RULES[name].is_free:
+            assert said, f"--{name}: say in its Rule what older runs computed with, before=..., or is_free=True"
+
+
+def test_file_of_networks_may_move(tmp_path: Path) -> None:
+    """But neither its name nor a module may change."""
+    recorded = Config().to_dict() | {"model": "somewhere/mine.py"}
+    (tmp_path / "config.yaml").write_text("model: somewhere/mine.py\n")
+    for name in ("mine.py", "other.py"):
+        (tmp_path / name).touch()
+    for check in (lambda c: check_same_mathematics(recorded, c), lambda c: check_record(tmp_path / "config.yaml", c)):
+        check(parse(["--model", str(tmp_path / "mine.py")]))
+        for other in (str(tmp_path / "other.py"), "linear"):
+            with pytest.raises(UserError, match=rf"--model {other} \(was somewhere/mine.py\)"):
+                check(parse(["--model", other]))
+    with pytest.raises(UserError, match=r"\(was tests.networks.mixture\)"):
+        check_same_mathematics(
+            recorded | {"model": "tests.networks.mixture"}, parse(["--model", "tests.networks.dcgan"])
+        )
 
 
 def test_zero_is_a_seed_alone() -> None:

@@ -1,6 +1,7 @@
 """Weights & Biases: online if a server is in reach, offline in the run folder if not; never a prompt."""
 
 import json
+import logging
 import netrc
 import os
 import shlex
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 import wandb
 
 from gan_dist.tracking.dashboards import Histogram, Picture, RunInfo, Value
+
+logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 3
 # The losses' extremes tell more than their last value; everything is drawn over train/step, which a resumed run shares.
@@ -47,11 +50,11 @@ class WandbRun:
             self.run.define_metric(name, step_metric="train/step", summary=summary)
         # Rows that the server has are not sent again; offline, those in the logs of the earlier segments.
         if mode == "online":
-            print(f"wandb: {self.run.url}", file=sys.stderr)
+            logger.info("wandb: %s", self.run.url)
             return self.run.step - 1
         if mode == "offline":
             place = f"look at it: wandb leet {shlex.quote(self._folder())}; {self.remedy()}"
-            print(f"wandb: offline ({reason}); {place}", file=sys.stderr)
+            logger.info("wandb: offline (%s); %s", reason, place)
         return self._last_local_step()
 
     def _init(self, mode: str) -> Any:

@@ -1,0 +1,51 @@
+"""A run on the terminal: a bar, or lines in a log."""
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+RESULTS = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints")
+
+
+class Progress:
+    """A bar on stderr if that is a terminal, or else a line on stdout for each row of metrics.
+
+    Not through logging: these are what a run has to show, not what happened to it, and a bar is no line.
+    """
+
+    def __init__(self, total_steps: int) -> None:
+        self.total_steps = total_steps
+
+    def begin(self, step: int) -> None:
+        """Begin, or go on after `step`."""
+        self._time, self._step = time.monotonic(), step
+        self._bar = tqdm(
+            total=self.total_steps, initial=step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
+        )
+
+    def show(self, row: Mapping[str, Any]) -> None:
+        """Show a row of metrics."""
+        now, step, epoch, speed = time.monotonic(), row["step"], row["epoch"], f"{row['images_per_second']:.0f}"
+        losses = {name: f"{row[name]:.3f}" for name in ("loss_d", "loss_g")}
+        if self._bar.disable:
+            shown = " ".join(f"{name} {value}" for name, value in losses.items())
+            left = timedelta(seconds=round((self.total_steps - step) * (now - self._time) / (step - self._step)))
+            print(f"step {step}/{self.total_steps} epoch {epoch} {shown} {speed} images/s, {left} left", flush=True)
+        else:
+            self._bar.set_postfix({"epoch": epoch, **losses, "images/s": speed}, refresh=False)
+            self._bar.update(step - self._step)
+        self._time, self._step = now, step
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+def results(folder: Path) -> str:
+    """What a run has left in its folder, as the line at the end of a log."""
+    return " ".join(str(folder / name) for name in RESULTS if (folder / name).exists())
