@@ -34,22 +34,21 @@ class Penalties:
         self.r1, self.r2, self.between = r1, r2, between
 
     def __call__(
-        self, step: int, real: Tensor, fake: Tensor, labels: Sequence[Tensor], uniform: Tensor | None
-    ) -> Tensor | None:
-        """The scalar to add to D's loss at step 1, 2, ...; None where there is none.
+        self, step: int, real: Tensor, fake: Tensor, labels: Sequence[Tensor], place: Tensor | None
+    ) -> list[Tensor]:
+        """The scalars to add to D's loss at step 1, 2, ...
 
-        real, fake: images [N, C, H, W]. labels: [N], if D takes them. uniform: [N, ...] in [0, 1); the last column
-        says where images between lie.
+        real, fake: images [N, C, H, W]. labels: [N], if D takes them. place: [N] in [0, 1), of images between.
         """
         self.discriminator.training = True
         terms = []
         for images, penalty in ((real, self.r1), (fake, self.r2)):
             if weight := penalty.now(step):
                 terms.append(self._square_norm(images, labels).mean() * (weight / 2))
-        if self.between and uniform is not None:
-            images = torch.lerp(real, fake, uniform[:, -1].to(real.dtype).view(-1, 1, 1, 1))
+        if self.between and place is not None:
+            images = torch.lerp(real, fake, place.view(-1, 1, 1, 1))
             terms.append((self._square_norm(images, labels).sqrt() - 1).square().mean() * self.between)
-        return sum(terms[1:], start=terms[0]) if terms else None
+        return terms
 
     def _square_norm(self, images: Tensor, labels: Sequence[Tensor]) -> Tensor:
         """Of the gradient of each image's logit with respect to the image -> [N]."""

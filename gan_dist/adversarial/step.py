@@ -1,10 +1,10 @@
 """One adversarial step: D learns from real and fake, then G learns from D."""
 
 import contextlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_dist.adversarial.augment import DRAWS, Augment
@@ -28,12 +28,23 @@ class Batch(NamedTuple):
         return [Batch(real[i], noise[i], tuple(x[i] for x in rest), uniform[i]) for i in range(num)]
 
     def draws(self, use: int) -> Tensor:
-        """The uniform numbers of one use: augmentation of real images, of generated ones for D and for G; penalties."""
+        """The uniform numbers of one use: augmentation of real images, of generated ones for D and for G; the rest."""
         assert self.uniform is not None
         return self.uniform[:, use * DRAWS : (use + 1) * DRAWS]
 
+    @property
+    def place(self) -> Tensor | None:
+        """[N] in [0, 1): where between a real and a generated image a penalty is taken."""
+        return None if self.uniform is None else self.draws(3)[:, 0]
 
-DRAWS_OF_A_STEP = 3 * DRAWS + 1
+    def with_others(self, num_classes: int) -> tuple[Tensor]:
+        """Each label and another one, drawn evenly -> [N, 2]."""
+        (labels,) = self.labels
+        others = labels + 1 + (self.draws(3)[:, 1] * (num_classes - 1)).long()
+        return (torch.stack([labels, others % num_classes], dim=1),)
+
+
+DRAWS_OF_A_STEP = 3 * DRAWS + 2
 
 
 class StepResult(NamedTuple):
@@ -45,7 +56,7 @@ class StepResult(NamedTuple):
     logits_fake: Tensor  # [N], the same
     grad_norm_d: Tensor | None  # scalar: Euclidean norm of D's gradient before clipping; None without clipping
     grad_norm_g: Tensor | None
-    penalty: Tensor | None = None  # scalar: what penalties added to D's loss; None at a step without
+    penalty: Tensor | None = None  # scalar: what else was added to D's loss; None at a step without
 
 
 class AdversarialStep:
@@ -54,6 +65,9 @@ class AdversarialStep:
     generator, discriminator: as `Accelerator.prepare` returns them. optimizer_g, optimizer_d: over the modules inside.
     accumulate: parts that a batch is split into, to save memory; the gradients are the mean over the whole batch.
     apart: D runs on real and on generated images separately, as it must if it has a layer such as BatchNorm.
+    num_classes: of labels. mismatch: weight of a term of D's loss that compares the logit of a real image with its own
+    label to that with another one, after the matching-aware discriminator of Reed et al., "Generative adversarial text
+    to image synthesis", ICML 2016; D then takes labels [N, 2] and gives logits [N, 2].
     """
 
     def __init__(
@@ -67,7 +81,9 @@ class AdversarialStep:
         objective: Objective = OBJECTIVES["bce"],
         penalties: Penalties | None = None,
         augment: Augment | None = None,
+        num_classes: int = 0,
     ) -> None:
+        self.num_classes, self.mismatch = num_classes, 0.0
         self.generator, self.discriminator = generator, discriminator
         self.optimizer_g, self.optimizer_d, self.accumulate, self.apart = optimizer_g, optimizer_d, accumulate, apart
         self.objective, self.penalties, self.augment = objective, penalties, augment
@@ -88,12 +104,14 @@ class AdversarialStep:
                 fake = self.generator(part.noise, *part.labels)
             with _all_reduce_if(i == last, self.discriminator):
                 seen = self._augmented(part.real, part, 0), self._augmented(fake.detach(), part, 1)
-                logits.append(self.judge(*seen, part.labels))
-                losses_d.append(self.objective.discriminator(*logits[i]) / len(parts))
-                penalty = self.penalties(step, *seen, part.labels, part.uniform) if self.penalties else None
-                if penalty is not None:
-                    penalties.append(penalty / len(parts))
-                self.optimizer_d.backward(losses_d[i] if penalty is None else losses_d[i] + penalties[i])
+                judged, others = self.judge(*seen, part)
+                logits.append(judged)
+                losses_d.append(self.objective.discriminator(*judged) / len(parts))
+                more = self.penalties(step, *seen, part.labels, part.place) if self.penalties else []
+                if others is not None:
+                    more.append(self.mismatch * F.softplus(others - judged[0]).mean())
+                penalties += [sum(more[1:], start=more[0]) / len(parts)] if more else []
+                self.optimizer_d.backward(losses_d[i] + penalties[i] if more else losses_d[i])
         norm_d = self.optimizer_d.step()
 
         # D frozen and outside of DDP: its weight gradients are neither computed nor all-reduced.
@@ -102,8 +120,8 @@ class AdversarialStep:
         for i, part in enumerate(parts):
             with _all_reduce_if(i == last, self.generator):
                 fake = fake if last == 0 else self.generator(part.noise, *part.labels)
-                judged = raw_discriminator(self._augmented(fake, part, 2), *part.labels)
-                losses_g.append(self.objective.generator(judged, logits[i][0].detach()) / len(parts))
+                logits_fake = raw_discriminator(self._augmented(fake, part, 2), *part.labels)
+                losses_g.append(self.objective.generator(logits_fake, logits[i][0].detach()) / len(parts))
                 self.optimizer_g.backward(losses_g[i])
         norm_g = self.optimizer_g.step()
         real, generated = (torch.cat([x.detach().flatten() for x in each]) for each in zip(*logits, strict=True))
@@ -111,11 +129,20 @@ class AdversarialStep:
             _sum(losses_d), _sum(losses_g), real, generated, norm_d, norm_g, _sum(penalties) if penalties else None
         )
 
-    def judge(self, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...] = ()) -> Sequence[Tensor]:
-        """D's logits of real and of generated images, from one forward where that is possible, as it is faster."""
+    def judge(self, real: Tensor, fake: Tensor, part: Batch) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
+        """D's logits of real and of generated images, and of real images with other labels, if these are asked for.
+
+        From one forward where that is possible, as it is faster.
+        """
+        labels = part.with_others(self.num_classes) if self.mismatch else part.labels
         if self.apart:
-            return self.discriminator(real, *labels), self.discriminator(fake, *labels)
-        return self.discriminator(torch.cat([real, fake]), *(label.repeat(2) for label in labels)).chunk(2)
+            logits = [self.discriminator(real, *labels), self.discriminator(fake, *labels)]
+        else:
+            both = self.discriminator(torch.cat([real, fake]), *(torch.cat([x, x]) for x in labels))
+            logits = both.chunk(2)
+        if self.mismatch:
+            return (logits[0][:, 0], logits[1][:, 0]), logits[0][:, 1]
+        return (logits[0], logits[1]), None
 
     def _augmented(self, images: Tensor, part: Batch, use: int) -> Tensor:
         return self.augment(images, part.draws(use)) if self.augment else images

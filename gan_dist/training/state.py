@@ -94,11 +94,13 @@ class TrainingState:
             objective=objective,
             penalties=penalties,
             augment=Augment(config.data.augment) if config.data.augment else None,
+            num_classes=num_classes,
         )
         self.batch_size = config.run.batch_size
         total = total_steps * self.batch_size
         self.schedule = Schedule(options.lr_schedule, total, options.lr_warmup, options.lr_decay_start)
         self.full_rates = {"d": options.lr_d, "g": options.lr_g}
+        self.mismatch = options.mismatch  # at the full learning rates; falls as they do
 
     @property
     def sampler(self) -> nn.Module:
@@ -124,7 +126,7 @@ class TrainingState:
         if dist.is_initialized():
             with unchanged(self.generator), unchanged(self.discriminator):
                 self.step.generator(noise, *labels).sum().backward()
-                torch.cat(list(self.step.judge(real, real, labels))).sum().backward()
+                torch.cat(self.step.judge(real, real, batch)[0]).sum().backward()
             self.step.generator.zero_grad()
             self.step.discriminator.zero_grad()
 
@@ -148,6 +150,7 @@ class TrainingState:
         factor = self.schedule.factor((step - 1) * self.batch_size)
         for name, optimizer in self.optimizers.items():
             optimizer.optimizer.param_groups[0]["lr"] = self.full_rates[name] * factor
+        self.step.mismatch = self.mismatch * factor
         result = self.step(batch, step)
         if self.average:
             self.average.update(self.generator, self.batch_size, step * self.batch_size)

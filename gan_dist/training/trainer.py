@@ -50,7 +50,7 @@ def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Confi
         accumulate=config.optimizer.accumulate,
         on_device=config.data.data_placement == "device",
         labels=labels,
-        draws=bool(config.data.augment) or config.optimizer.objective == "wgan-gp",
+        draws=bool(config.data.augment or config.optimizer.mismatch or config.optimizer.objective == "wgan-gp"),
     )
 
 

@@ -115,6 +115,8 @@ EVERYTHING = [
     "cutout",
     "--lr-warmup",
     500,
+    "--mismatch",
+    0.3,
 ]
 
 

@@ -63,17 +63,17 @@ class Quadratic(nn.Module):
 def test_penalties_are_of_gradients() -> None:
     torch.manual_seed(0)
     real, fake = torch.randn(2, 5, 1, 4, 4).double()
-    uniform = torch.rand(5, 3).double()
+    place = torch.rand(5).double()
     square_real, square_fake = (x.square().flatten(1).sum(1) for x in (real, fake))
     both = Penalties(Quadratic(), Penalty(0.5, 1), Penalty(0.25, 4), 0.0)
-    torch.testing.assert_close(both(3, real, fake, (), None), 0.25 * square_real.mean())
+    torch.testing.assert_close(sum(both(3, real, fake, (), None)), 0.25 * square_real.mean())
     every_4th = 0.25 * square_real.mean() + 4 * 0.125 * square_fake.mean()
-    torch.testing.assert_close(both(4, real, fake, (), None), every_4th)
+    torch.testing.assert_close(sum(both(4, real, fake, (), None)), every_4th)
     between = Penalties(Quadratic(), Penalty(0.0, 1), Penalty(0.0, 1), 10.0)
-    place = uniform[:, -1].view(-1, 1, 1, 1)
-    length = ((1 - place) * real + place * fake).square().flatten(1).sum(1).sqrt()
-    torch.testing.assert_close(between(1, real, fake, (), uniform), 10 * (length - 1).square().mean())
-    assert Penalties(Quadratic(), Penalty(1.0, 4), Penalty(0.0, 1), 0.0)(3, real, fake, (), None) is None
+    at = place.view(-1, 1, 1, 1)
+    length = ((1 - at) * real + at * fake).square().flatten(1).sum(1).sqrt()
+    torch.testing.assert_close(sum(between(1, real, fake, (), place)), 10 * (length - 1).square().mean())
+    assert Penalties(Quadratic(), Penalty(1.0, 4), Penalty(0.0, 1), 0.0)(3, real, fake, (), None) == []
 
 
 def test_augmentation_moves_and_cuts() -> None:
