@@ -24,6 +24,7 @@ class Stream(IntEnum):
     NOISE = 1
     SAMPLE = 2
     NETWORKS = 3
+    EVALUATION = 4
 
 
 def _words(seed: int, stream: Stream, block: int, num_blocks: int) -> NDArray[np.uint64]:
