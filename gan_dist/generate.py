@@ -20,6 +20,7 @@ class Parser(argparse.ArgumentParser):
 def main() -> int:
     parser = Parser(prog="gan_dist.generate", description="Draw images from a trained generator.")
     parser.add_argument("weights", help="run folder, checkpoint, or a folder with model.safetensors")
+    parser.add_argument("--which", choices=("last", "best"), default="last", help="generator of a run [%(default)s]")
     parser.add_argument("--num", default="64", help="images in the picture [%(default)s]")
     parser.add_argument("--seed", default="0", help="seed of the noise [%(default)s]")
     parser.add_argument("--digit", help="draw only this class, if the generator takes labels [all in turn]")
@@ -42,7 +43,7 @@ def main() -> int:
     from gan_dist.storage.weights import load_generator
     from gan_dist.tracking.pictures import save_grid
 
-    generator = load_generator(options.weights, options.model)
+    generator = load_generator(options.weights, options.model, options.which)
     (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
     labels = classes_in_turn(num, generator.num_classes)  # type: ignore[arg-type]
     if digit is not None:

@@ -49,8 +49,8 @@ def train_alone(*args: object, **environment: str) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="session")
 def data_args() -> list[str]:
-    """Options that name the best digits of this machine, and no dashboard."""
-    return [*digits(str(DATA_DIR)), "--tracker", "none"]
+    """Options that name the best digits of this machine; no dashboard and no evaluation, which take time."""
+    return [*digits(str(DATA_DIR)), "--tracker", "none", "--eval-every", "0"]
 
 
 @pytest.fixture(scope="session")

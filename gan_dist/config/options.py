@@ -76,6 +76,8 @@ class Model:
     """Length of the noise vector."""
     conditional: Annotated[bool, Rule(before=False)] = False
     """Give both networks the labels of the images, so that a class can be asked for."""
+    clusters: Annotated[int | None, Rule(before=None)] = None
+    """Instead of labels give them which of this many clusters an image is in; needs --conditional."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,10 @@ class Output:
     """Steps between two rows of metrics."""
     sample_every: Annotated[int, FREE] = 1000
     """Steps between two pictures of generated images and two histograms."""
+    eval_every: Annotated[float, Rule(is_free=True, may_be_zero=True)] = 1.0
+    """Epochs between two evaluations of the generator, also a part of one; the end of a run has one, too [0: none]."""
+    eval_images: Annotated[int, FREE] = 10_000
+    """Number of images to evaluate."""
     num_samples: Annotated[int, FREE] = 64
     """Number of images in a picture."""
 

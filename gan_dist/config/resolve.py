@@ -52,6 +52,11 @@ def _check(config: Config, num_processes: int) -> None:
                 raise UserError(f"--{name} {value}: must be 0 or greater")
             if not RULES[name].may_be_zero and not 0 < value < float("inf"):
                 raise UserError(f"--{name} {value}: must be greater than 0")
+    if config.model.clusters is not None:
+        if not config.model.conditional:
+            raise UserError(f"--clusters {config.model.clusters}: needs --conditional")
+        if config.model.clusters < 2:
+            raise UserError(f"--clusters {config.model.clusters}: must be at least 2")
     if config.optimizer.mismatch and not config.model.conditional:
         raise UserError(f"--mismatch {config.optimizer.mismatch}: needs --conditional")
     if config.optimizer.lr_decay_start >= 1:

@@ -27,21 +27,26 @@ class Best:
         return next(iter(newest_first(self.folder)), None)
 
     @property
-    def figure(self) -> float:
-        """Of the best weights; infinite before the first evaluation."""
-        return self.figures.get(self._step(self.path), float("inf")) if self.path else float("inf")
+    def step(self) -> int | None:
+        """Of the best weights, None before the first evaluation, or if its figure is lost."""
+        step = self._step(self.path) if self.path else None
+        return step if step in self.figures else None
 
     def offer(self, step: int, figure: float, save: Callable[[Path], None]) -> None:
         """Let `save` write the weights of a step to a folder if they are the best. Raises OSError."""
-        is_best = figure < self.figure
+        is_best = self.step is None or figure < self.figures[self.step]
         self.figures[step] = figure
         if not is_best:
             return
         self.folder.mkdir(exist_ok=True)
         save(self.folder / f"step_{step:08d}")
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete those that no checkpoint needs. Raises OSError."""
         oldest = min((self._step(each) for each in newest_first(self._checkpoints)), default=0)
-        was_best_then = [each for each in newest_first(self.folder) if self._step(each) <= oldest]
-        for old in was_best_then[1:]:
+        were_best_then = [each for each in newest_first(self.folder) if self._step(each) <= oldest]
+        for old in were_best_then[1:]:
             atomic.remove_folder(old)
 
     @staticmethod

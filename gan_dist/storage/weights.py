@@ -17,7 +17,7 @@ from torch import nn
 from gan_dist import atomic, models
 from gan_dist.errors import UserError
 from gan_dist.storage.checkpoint import CheckpointError, load_into, read_state, verify_file
-from gan_dist.storage.checkpoints import newest_sound
+from gan_dist.storage.checkpoints import newest_first, newest_sound
 from gan_dist.storage.tensors import save
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ HOW_OWN = """`gan_dist.load_generator(folder, model="{model}")` loads a generato
 networks, of which the run has a copy, model.py."""
 
 
-def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> None:
-    """Write the weights with `metadata`, a model card and config.json, as a whole or not at all.
+def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str], role: str) -> None:
+    """Write the weights with `metadata`, a model card and config.json, as a whole or not at all. role: of the network.
 
     config.json is for `from_pretrained`; without PyTorchModelHubMixin there is none.
     Raises OSError, and TypeError for tensors that the file cannot hold.
@@ -47,7 +47,7 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> 
     with atomic.new_folder(folder) as new:
         known = metadata | {"model": Path(metadata["model"]).name}  # a card names no path of this machine
         how = (HOW_OWN if models.is_own(metadata["model"]) else HOW).format(**known)
-        (new / "README.md").write_text(CARD.format(role=folder.name, how=how, **known))
+        (new / "README.md").write_text(CARD.format(role=role, how=how, **known))
         if isinstance(network, ModelHubMixin):
             # Not by save_pretrained: it would write the weights, too, and has no place for metadata.
             config = network._hub_mixin_config
@@ -56,12 +56,12 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str]) -> 
         save(network.state_dict(), new / "model.safetensors", metadata)
 
 
-def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Module:
+def load_generator(path: str | Path, model: str | Path | None = None, which: str = "last") -> nn.Module:
     """The generator of a run, a checkpoint or a weights folder, in eval mode, float32, on the CPU.
 
     Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
-    copy of it).
+    copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
     It has `latent_dim` and `num_classes` (0 without labels); noise [N, latent_dim] and then labels [N] -> images
     [N, 1, 28, 28] in [-1, 1]. Raises UserError.
     """
@@ -72,6 +72,10 @@ def load_generator(path: str | Path, model: str | Path | None = None) -> nn.Modu
         return _from_checkpoint(folder, named)
 
     try:
+        if which == "best":
+            if not (candidates := newest_first(folder / "best")):
+                raise UserError(f"{path}: has no best generator, as the run was never evaluated; take the last one")
+            return _from_weights(candidates[0], named)
         if (folder / "state.json").exists():
             return from_checkpoint(folder)
         if (folder / "generator").is_dir():

@@ -31,9 +31,26 @@ METRICS = (
     Metric("loss_scale_g", "G/loss_scale", "G's loss scale, with fp16"),
     Metric("skipped_d", "D/skipped_steps", "updates of D left out since a gradient overflowed, with fp16"),
     Metric("skipped_g", "G/skipped_steps", "updates of G left out since a gradient overflowed, with fp16"),
+    Metric(
+        "eval_frechet_distance", "eval/frechet_distance", "of generated from real images, in a classifier's features"
+    ),
+    Metric("eval_kernel_distance", "eval/kernel_distance", "the same with a kernel, without bias: 0 if they are alike"),
+    Metric("eval_precision", "eval/precision", "share of generated images that are as real ones"),
+    Metric("eval_recall", "eval/recall", "share of real images that are as generated ones"),
+    Metric("eval_density", "eval/density", "precision that counts how many real images are near"),
+    Metric("eval_coverage", "eval/coverage", "share of real images with a generated one near"),
+    Metric("eval_digit_kl", "eval/digit_kl", "divergence of the frequencies of classes from the real ones, in nats"),
+    Metric("eval_largest_class", "eval/largest_class", "share of the most frequent class"),
+    Metric("eval_duplicates", "eval/duplicates", "share of generated images with another that is all but the same"),
+    Metric("eval_as_asked", "eval/as_asked", "share of generated images that are of the class that was asked for"),
+    Metric(
+        "eval_sliced_distance", "eval/sliced_distance", "sliced Wasserstein distance, for data without a classifier"
+    ),
+    Metric("eval_seconds", "eval/seconds", "what the evaluation took", True),
     Metric("peak_memory_gb", "system/peak_memory_gb", "most memory held, of the GPU or of the process", True),
     Metric("gpu_utilization", "system/gpu_utilization", "percent of the last second that the GPU worked", True),
 )
+EVAL = "eval_"  # how columns of an evaluation begin
 MEASURED = frozenset(metric.column for metric in METRICS if metric.is_measured)
 _NAMES = {metric.column: metric.name for metric in METRICS}
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from gan_dist.storage.metrics_file import read_rows
 
+MAX_FRAMES = 60
+
 
 def save_grid(images: Tensor, file: Path) -> None:
     """Write images [N, 1, H, W] in [-1, 1] as one PNG, row by row in a nearly square grid."""
@@ -22,23 +24,48 @@ def save_grid(images: Tensor, file: Path) -> None:
     Image.fromarray(grid.reshape(rows * (height + 2), columns * (width + 2))).save(file)
 
 
+def save_growth(pictures: Path, file: Path) -> bool:
+    """Write the samples of a run, fake_*.png in a folder, as one moving GIF -> whether there are two or more.
+
+    All steps but of many a part, evenly chosen; the last stays for two seconds.
+    """
+    steps = sorted(pictures.glob("fake_*.png"))
+    if len(steps) < 2:
+        return False
+    num = min(len(steps), MAX_FRAMES)
+    chosen = [steps[i * (len(steps) - 1) // (num - 1)] for i in range(num)]
+    first, *rest = [Image.open(step) for step in chosen]
+    times = [max(50, 4000 // num)] * (num - 1) + [2000]
+    first.save(file, save_all=True, append_images=rest, duration=times, loop=0)
+    return True
+
+
 def save_curves(metrics: Path, file: Path) -> None:
-    """Draw the losses and D's accuracies over the steps of a metrics.jsonl."""
+    """Draw losses, D's accuracies and, if there are any, distances to real images over the steps of a metrics.jsonl."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = read_rows(metrics)
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    panels = {
+        "loss": ["loss_d", "loss_g"],
+        "D is right": ["accuracy_real", "accuracy_fake"],
+        "distance to real images": ["eval_frechet_distance", "eval_sliced_distance"],
+    }
+    there = {name for row in rows for name in row}
+    panels = {words: [name for name in names if name in there] for words, names in panels.items()}
+    panels = {words: names for words, names in panels.items() if names}
+    figure = Figure(figsize=(8, 3 * max(1, len(panels))), layout="constrained")
     FigureCanvasAgg(figure)
-    losses, accuracies = figure.subplots(2, sharex=True)
-    for axes, names in ((losses, ("loss_d", "loss_g")), (accuracies, ("accuracy_real", "accuracy_fake"))):
+    all_axes = figure.subplots(max(1, len(panels)), sharex=True, squeeze=False)[:, 0]
+    for axes, (words, names) in zip(all_axes, panels.items(), strict=False):
         for name in names:
             known = [row for row in rows if name in row]
             steps, values = ([row[key] for row in known] for key in ("step", name))
-            axes.plot(steps, values, label=name.replace("_", " "), linewidth=1)
+            axes.plot(steps, values, ".-" if len(steps) < 100 else "-", label=name.replace("_", " "), linewidth=1)
+        if names[0].startswith("eval_"):
+            axes.set_yscale("log")
         axes.legend()
-        axes.grid(alpha=0.3)
-    losses.set_ylabel("loss")
-    accuracies.set_ylabel("D is right")
-    accuracies.set_xlabel("step")
+        axes.grid(alpha=0.3, which="both")
+        axes.set_ylabel(words)
+    all_axes[-1].set_xlabel("step")
     figure.savefig(file, dpi=120)

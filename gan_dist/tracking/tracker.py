@@ -13,10 +13,10 @@ from torch import Tensor
 from gan_dist.storage.metrics_file import MetricsFile, read_rows
 from gan_dist.storage.run_folder import writing
 from gan_dist.tracking.alerts import Alert, Watch
-from gan_dist.tracking.dashboards import Histogram, Picture, RunInfo, Value, make
+from gan_dist.tracking.dashboards import Histogram, Movie, Picture, RunInfo, Value, make
 from gan_dist.tracking.guard import Guard
 from gan_dist.tracking.names import dashboard_name
-from gan_dist.tracking.pictures import save_curves, save_grid
+from gan_dist.tracking.pictures import save_curves, save_grid, save_growth
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,15 @@ class Tracker:
         self._send(step, _in_dashboards(row))
         self._show(row)
         self._log_time, self._log_step = now, step
-        self.alert(self._watch.row(step, numbers["accuracy_real"], numbers["accuracy_fake"]))
+        self.alert(self._watch.row(step, numbers))
+
+    def evaluation(self, step: int, epoch: int, figures: dict[str, float]) -> None:
+        """Add a row with the figures of an evaluation, the time of which counts for no speed."""
+        row = {"step": step, "epoch": epoch, "images_seen": step * self.batch_size, **figures}
+        with self._tolerate("metrics.jsonl"):
+            self._metrics.append(row)
+        self._send(step, _in_dashboards(row))
+        self._log_time += figures["eval_seconds"]
 
     def _send(self, step: int, values: dict[str, Value]) -> None:
         for guard in self.guards:
@@ -123,13 +131,16 @@ class Tracker:
         return any(guard.is_broken for guard in self.guards)
 
     def close(self, exit_code: int, seconds: float) -> None:
-        """Draw the curves, close files and, in `seconds` at most, dashboards."""
+        """Draw the curves and the samples as they grew, close files and, in `seconds` at most, dashboards."""
         if not self.is_main:
             return
         with self._tolerate("metrics.jsonl"):
             self._metrics.close()
         with self._tolerate("curves.png"):
             save_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
+        with self._tolerate("samples.gif"):
+            if save_growth(self.folder / "img", self.folder / "samples.gif"):
+                self._send(self._log_step, {"samples/growth": Movie((self.folder / "samples.gif").absolute())})
         deadline = time.monotonic() + seconds
         for guard in self.guards:
             guard.finish(exit_code, max(1.0, deadline - time.monotonic()))

@@ -1,7 +1,6 @@
 """A run on the terminal: a bar, or lines in a log."""
 
 import sys
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-RESULTS = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints")
+RESULTS = ("img", "curves.png", "metrics.jsonl", "generator", "discriminator", "checkpoints", "samples.gif")
 
 
 class Progress:
@@ -23,23 +22,31 @@ class Progress:
 
     def begin(self, step: int) -> None:
         """Begin, or go on after `step`."""
-        self._time, self._step = time.monotonic(), step
+        self._step = step
         self._bar = tqdm(
             total=self.total_steps, initial=step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
         )
 
     def show(self, row: Mapping[str, Any]) -> None:
         """Show a row of metrics."""
-        now, step, epoch, speed = time.monotonic(), row["step"], row["epoch"], f"{row['images_per_second']:.0f}"
+        step, epoch, speed = row["step"], row["epoch"], f"{row['images_per_second']:.0f}"
         losses = {name: f"{row[name]:.3f}" for name in ("loss_d", "loss_g")}
         if self._bar.disable:
             shown = " ".join(f"{name} {value}" for name, value in losses.items())
-            left = timedelta(seconds=round((self.total_steps - step) * (now - self._time) / (step - self._step)))
+            images_left = (self.total_steps - step) * row["images_seen"] / step
+            left = timedelta(seconds=round(images_left / row["images_per_second"]))
             print(f"step {step}/{self.total_steps} epoch {epoch} {shown} {speed} images/s, {left} left", flush=True)
         else:
             self._bar.set_postfix({"epoch": epoch, **losses, "images/s": speed}, refresh=False)
             self._bar.update(step - self._step)
-        self._time, self._step = now, step
+        self._step = step
+
+    def say(self, words: str) -> None:
+        """Show a line of its own."""
+        if self._bar.disable:
+            print(words, flush=True)
+        else:
+            self._bar.write(words)
 
     def close(self) -> None:
         """Leave the bar as it is."""

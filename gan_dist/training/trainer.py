@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +15,13 @@ from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.step import StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches, to_unit_range
+from gan_dist.data.clusters import cluster
 from gan_dist.data.mnist import load_images, load_labels
 from gan_dist.distributed import numerics
 from gan_dist.distributed.processes import make_accelerator, run_first
-from gan_dist.errors import reason
-from gan_dist.storage.run_folder import RunFolder
+from gan_dist.errors import UserError, reason
+from gan_dist.storage.metrics_file import read_rows
+from gan_dist.storage.run_folder import RunFolder, writing
 from gan_dist.storage.saver import Saver
 from gan_dist.storage.weights import save_weights
 from gan_dist.tracking.alerts import Alert
@@ -26,6 +29,7 @@ from gan_dist.tracking.meter import Meter
 from gan_dist.tracking.tracker import Tracker
 from gan_dist.training.describe import VERSIONS, describe, summary
 from gan_dist.training.progress import Progress, results
+from gan_dist.training.quality import Quality
 from gan_dist.training.resume import resume, run_path
 from gan_dist.training.samples import Samples, diversity
 from gan_dist.training.state import TrainingState
@@ -55,10 +59,16 @@ def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Confi
 
 
 def load_data(config: Config) -> tuple[NDArray[np.uint8], Tensor | None]:
-    """Images, and their labels [num_images] if the networks take them. Raises UserError."""
+    """Images, and their labels or clusters [num_images] if the networks take them. Raises UserError."""
     place = config.data.dataset, config.data.data_dir
     images = load_images(*place)
-    return images, torch.from_numpy(load_labels(*place).astype(np.int64)) if config.model.conditional else None
+    if not config.model.conditional:
+        return images, None
+    if config.model.clusters is None:
+        return images, torch.from_numpy(load_labels(*place).astype(np.int64))
+    if config.model.clusters > len(images):
+        raise UserError(f"--clusters {config.model.clusters}: the data set has only {len(images)} images")
+    return images, torch.from_numpy(cluster(images, config.model.clusters, config.run.seed))
 
 
 class Trainer:
@@ -81,6 +91,7 @@ class Trainer:
         self.state = TrainingState(config, self.accelerator, image_shape, self.total_steps, frequencies)
         self.state.settle(self.batches.blank())
         self.samples = Samples(self.state.sampler, config, self.batches, 0 if frequencies is None else len(frequencies))
+        self.quality = Quality(config, self.accelerator, self.state.sampler, frequencies, self.batches.steps_per_epoch)
         self.folder = RunFolder(run_path(config, self.accelerator))
         saving = config.checkpoint
         self.saver = Saver(
@@ -100,6 +111,8 @@ class Trainer:
             precision = self.accelerator.mixed_precision
             self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.state)
             described = describe(self.config, self.accelerator, self.state)
+            with writing(self.folder.path):
+                self.quality.open(self.folder.path, read_rows(self.folder.path / "metrics.jsonl"), self.steps_done)
             self.tracker.open(self.steps_done, self.run_id, described)
             self.progress.begin(self.steps_done)
             print(summary(described), flush=True)
@@ -141,9 +154,12 @@ class Trainer:
         self.saver.wait()
         if self.is_main:
             self.progress.close()
+            self.quality.tidy()
         self.tracker.close(code, CLOSE_SECONDS_AFTER_SIGNAL if stop.agreed_on else CLOSE_SECONDS)
         if self.is_main:
             print(results(self.folder.path))
+            if best := self.quality.of_best():
+                print(best)
 
     def _loop(self, stop: StopRequest) -> None:
         output = self.config.output
@@ -168,6 +184,8 @@ class Trainer:
                 self._log(meter, result)
             if step % output.sample_every == 0 or is_last:
                 self._sample(result)
+            if self.quality.is_due(step, is_last):
+                self._evaluate()
             if self.is_main and self.saver.is_due(step):
                 self._save_checkpoint()
             if stop.agreed(step):
@@ -188,6 +206,30 @@ class Trainer:
             fake = self._draw()
             spread = diversity(fake, self._real_images())
             self.tracker.samples(self.steps_done, spread, {"real": logits[:, 0], "fake": logits[:, 1]})
+
+    def _evaluate(self) -> None:
+        """Every process must call it."""
+        figures = self.quality(self.steps_done, self._save_generator)
+        if figures:
+            self.tracker.evaluation(self.steps_done, self._epoch(), figures)
+            self.progress.say(f"step {self.steps_done}: {self.quality.told(self.steps_done)}")
+            for alert in self.quality.alerts(self.steps_done, figures):
+                self.tracker.alert(alert)
+
+    def _save_generator(self, folder: Path, more: dict[str, str]) -> None:
+        save_weights(self.state.sampler, folder, self._metadata() | more, role="generator")
+
+    def _metadata(self) -> dict[str, str]:
+        """What is recorded beside weights."""
+        return {
+            "model": self.config.model.model,
+            "model_version": self.state.version,
+            "arguments": json.dumps(self.state.offered),
+            "dataset": self.config.data.dataset,
+            "recipe": self.config.run.recipe,
+            "seed": str(self.config.run.seed),
+            "step": str(self.steps_done),
+        }
 
     def _draw(self) -> Tensor:
         fake = self.samples.draw(self.samples.noise(self.config.output.num_samples))
@@ -224,20 +266,12 @@ class Trainer:
             self._save_checkpoint()
         if self.steps_done >= self.total_steps:
             self.tracker.picture(self.steps_done, "interpolation", "interpolation", self.samples.interpolation())
-        config = self.config
-        metadata = {
-            "model": config.model.model,
-            "model_version": self.state.version,
-            "arguments": json.dumps(self.state.offered),
-            "dataset": config.data.dataset,
-            "recipe": config.run.recipe,
-            "seed": str(config.run.seed),
-            "step": str(self.steps_done),
-        }
         try:
-            for name, network in (("generator", self.state.sampler), ("discriminator", self.state.discriminator)):
-                save_weights(network, self.folder.path / name, metadata)
-            self.tracker.weights(self.folder.path / "generator", metadata)
+            self._save_generator(self.folder.path / "generator", {})
+            save_weights(
+                self.state.discriminator, self.folder.path / "discriminator", self._metadata(), role="discriminator"
+            )
+            self.tracker.weights(self.folder.path / "generator", self._metadata())
         except Exception as error:  # whatever it is: dashboards are still to be closed
             logger.warning("the final weights were not saved (%s)", reason(error))
             return STATE_NOT_SAVED

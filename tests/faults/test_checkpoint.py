@@ -510,7 +510,7 @@ def test_weights_that_do_not_fit_are_an_oserror(size: str, tmp_path: Path) -> No
     with small_disk(tmp_path / "disk", size) as disk:
         (disk / "generator").mkdir()
         with pytest.raises(OSError, match="No space left"):
-            save_weights(models.load("linear").Generator(), disk / "generator", metadata)
+            save_weights(models.load("linear").Generator(), disk / "generator", metadata, "generator")
         assert [file.name for file in disk.iterdir()] == ["generator"]
 
 

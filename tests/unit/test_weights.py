@@ -29,7 +29,7 @@ class Plain(nn.Module):
 
 def test_arguments_are_kept_for_from_pretrained(tmp_path: Path) -> None:
     generator = linear.Generator(latent_dim=7, hidden=5)
-    save_weights(generator, tmp_path / "generator", METADATA)
+    save_weights(generator, tmp_path / "generator", METADATA, "generator")
     assert json.loads((tmp_path / "generator" / "config.json").read_text()) == {"latent_dim": 7, "hidden": 5}
     with safe_open(tmp_path / "generator" / "model.safetensors", "pt") as file:
         assert file.metadata() == METADATA
@@ -39,7 +39,7 @@ def test_arguments_are_kept_for_from_pretrained(tmp_path: Path) -> None:
 
 def test_network_without_mixin(tmp_path: Path) -> None:
     network = Plain()
-    save_weights(network, tmp_path / "generator", METADATA)
+    save_weights(network, tmp_path / "generator", METADATA, "generator")
     assert sorted(file.name for file in (tmp_path / "generator").iterdir()) == ["README.md", "model.safetensors"]
     loaded = load_file(tmp_path / "generator" / "model.safetensors")
     assert loaded["encode.weight"].equal(loaded["decode.weight"])
@@ -51,9 +51,9 @@ def test_network_without_mixin(tmp_path: Path) -> None:
 
 
 def test_weights_that_no_file_can_hold_change_nothing(tmp_path: Path) -> None:
-    save_weights(Plain(), tmp_path / "generator", METADATA)
+    save_weights(Plain(), tmp_path / "generator", METADATA, "generator")
     before = (tmp_path / "generator" / "model.safetensors").read_bytes()
     with pytest.raises(TypeError, match=r"^weight is torch.complex128"):
-        save_weights(nn.Linear(2, 2, dtype=torch.complex128), tmp_path / "generator", METADATA)
+        save_weights(nn.Linear(2, 2, dtype=torch.complex128), tmp_path / "generator", METADATA, "generator")
     assert (tmp_path / "generator" / "model.safetensors").read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["generator"]

@@ -25,13 +25,20 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Movie:
+    """A GIF in the run folder."""
+
+    file: Path
+
+
+@dataclass(frozen=True)
 class Histogram:
     """Values [N] to be shown as a histogram."""
 
     numbers: NDArray[np.float32]
 
 
-Value = float | Picture | Histogram
+Value = float | Picture | Movie | Histogram
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
-from gan_dist.tracking.dashboards import Histogram, Picture, RunInfo, Value
+from gan_dist.tracking.dashboards import Histogram, Movie, Picture, RunInfo, Value
 
 
 class TensorBoardRun:
@@ -30,6 +31,11 @@ class TensorBoardRun:
         for name, value in values.items():
             if isinstance(value, Picture):
                 self.writer.add_image(name, np.asarray(Image.open(value.file)), step, dataformats="HW")
+            elif isinstance(value, Movie):
+                # As an image, which it shows moving: add_video wants all frames, and moviepy to pack them again.
+                image = Summary.Image(encoded_image_string=value.file.read_bytes())
+                summary = Summary(value=[Summary.Value(tag=name, image=image)])
+                self.writer._get_file_writer().add_summary(summary, step)
             elif isinstance(value, Histogram):
                 self.writer.add_histogram(name, value.numbers, step)
             else:

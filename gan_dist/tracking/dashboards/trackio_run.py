@@ -4,7 +4,7 @@ from pathlib import Path
 
 import trackio
 
-from gan_dist.tracking.dashboards import Histogram, Picture, RunInfo, Value
+from gan_dist.tracking.dashboards import Histogram, Movie, Picture, RunInfo, Value
 
 PROJECT = "gan_dist"
 
@@ -42,6 +42,8 @@ class TrackioRun:
 def _to_trackio(value: Value) -> object:
     if isinstance(value, Picture):
         return trackio.Image(str(value.file), caption=value.caption)
+    if isinstance(value, Movie):
+        return trackio.Video(str(value.file), format="gif")
     if isinstance(value, Histogram):
         return trackio.Histogram(value.numbers)
     return value

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import wandb
 
-from gan_dist.tracking.dashboards import Histogram, Picture, RunInfo, Value
+from gan_dist.tracking.dashboards import Histogram, Movie, Picture, RunInfo, Value
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,8 @@ def _netrc_has(host: str) -> bool:
 def _to_wandb(value: Value) -> Any:
     if isinstance(value, Picture):
         return wandb.Image(str(value.file), caption=value.caption)
+    if isinstance(value, Movie):
+        return wandb.Video(str(value.file), format="gif")
     if isinstance(value, Histogram):
         return wandb.Histogram(value.numbers.tolist())
     return value
