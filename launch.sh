@@ -140,7 +140,7 @@ if (($# == 0)) && ! "$bin/python" -m gan_dist.download; then
         echo "launch.sh: NO MNIST (see above). Training on mnist-5k: 5,000 of its 60,000 digits."
         echo "=================================================================================="
     } >&2
-    set -- --dataset mnist-5k --max-steps 18740
+    set -- --recipe mnist-5k
 fi
 prepare "$@"
 if [[ $background ]]; then

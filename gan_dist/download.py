@@ -1,15 +1,22 @@
-"""Download a data set and verify it: `python -m gan_dist.download [--dataset NAME] [--data-dir DIR]`."""
+"""Download a data set, with labels and test images, and verify it.
 
+`python -m gan_dist.download [--dataset NAME] [--data-dir DIR]`
+"""
+
+import contextlib
 import sys
 
 from gan_dist.config.resolve import parse
-from gan_dist.data.mnist import load_images
+from gan_dist.data.mnist import MissingError, load_images, load_labels
 from gan_dist.errors import exit_code
 
 
 def main() -> int:
     config = parse(sys.argv[1:])
-    images = load_images(config.data.dataset, config.data.data_dir)
+    place = config.data.dataset, config.data.data_dir
+    images, _ = load_images(*place), load_labels(*place)
+    with contextlib.suppress(MissingError):  # training does without
+        load_images(*place, "test")
     print(f"{config.data.dataset}: {len(images):,} images")
     return 0
 

@@ -32,7 +32,7 @@ WAS_ZERO = Rule(may_be_zero=True, before=0)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    recipe: Annotated[str, arg(metavar="NAME|FILE.yaml"), FREE] = "linear"
+    recipe: Annotated[str, arg(metavar="NAME|FILE.yaml"), FREE] = "mnist"
     """Preset of the options: a name or a yaml file; the command line overrides it."""
     run_dir: Annotated[str | None, arg(metavar="DIR")] = None
     """Folder for everything that the run writes [runs/<recipe>-<time> if None]."""

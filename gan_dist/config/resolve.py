@@ -58,7 +58,7 @@ def _check(config: Config, num_processes: int) -> None:
         if config.model.clusters < 2:
             raise UserError(f"--clusters {config.model.clusters}: must be at least 2")
     if config.optimizer.mismatch and not config.model.conditional:
-        raise UserError(f"--mismatch {config.optimizer.mismatch}: needs --conditional")
+        raise UserError(f"--mismatch {config.optimizer.mismatch}: needs --conditional; take --mismatch 0 without")
     if config.optimizer.lr_decay_start >= 1:
         raise UserError(f"--lr-decay-start {config.optimizer.lr_decay_start}: must be less than 1")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):

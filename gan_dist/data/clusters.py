@@ -24,9 +24,8 @@ def cluster(images: NDArray[np.uint8], num: int, seed: int) -> NDArray[np.int64]
         members[nearest, np.arange(len(chosen))] = 1
         counts = members.sum(1, keepdims=True)
         centres = np.where(counts > 0, np.rint(members @ chosen / np.maximum(counts, 1)), centres)
-    return np.concatenate(
-        [_nearest(_pooled(part), centres) for part in np.array_split(images, -(-len(images) // MOST))]
-    )
+    parts = np.array_split(images, -(-len(images) // MOST))
+    return np.concatenate([_nearest(_pooled(part), centres) for part in parts])
 
 
 def _pooled(images: NDArray[np.uint8]) -> NDArray[np.float64]:

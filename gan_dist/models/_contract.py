@@ -20,13 +20,13 @@ SHAPE_NODES = ("View", "Squeeze", "Unsqueeze", "Reshape", "UnsafeView", "Alias",
 
 
 def make(
-    name: str, module: ModuleType, offered: Mapping[str, Any], dtype: torch.dtype, rows: int
+    name: str, module: ModuleType, offered: Mapping[str, Any], dtype: torch.dtype, rows: int, mismatch: bool = False
 ) -> dict[str, nn.Module]:
     """{"Generator": ..., "Discriminator": ...} of a pair, on the CPU, once they have shown that they fit a run.
 
     name, module: what `models.load` took and gave. offered: what their constructors may take, with latent_dim,
     image_shape and num_classes, which is 0 for networks without labels. rows: of all processes together in one forward.
-    Raises UserError.
+    mismatch: whether D is to take labels [N, 2]. Raises UserError.
     """
     kinds = {kind: getattr(module, kind) for kind in models.CLASSES}
     for key in offered.keys() - {"latent_dim", "image_shape", "num_classes"}:
@@ -34,7 +34,7 @@ def make(
             raise UserError(f"--model-args {key}: no constructor in --model {name} takes it")
     for kind in kinds if offered["num_classes"] else ():
         if not models.arguments(kinds[kind], {"num_classes": 0}):
-            raise UserError(f"--conditional: --model {name}: {kind} takes no num_classes, so it can take no labels")
+            raise UserError(f"--conditional: --model {name}: {kind} takes no num_classes; take --no-conditional")
     pair: dict[str, nn.Module] = {}
     for kind in kinds:
         with _telling(f"--model {name}: {kind} cannot be made"):
@@ -45,6 +45,11 @@ def make(
     labels = (torch.arange(len(noise)) % offered["num_classes"],) if offered["num_classes"] else ()
     with unchanged(pair["Generator"]), unchanged(pair["Discriminator"]):
         _check_behaviour(f"--model {name}: ", pair, noise.normal_(), labels, tuple(offered["image_shape"]))
+        if mismatch:
+            two = torch.stack([*labels, *labels], dim=1)
+            with _telling(f"--mismatch: --model {name}: Discriminator must take labels [N, 2]; take --mismatch 0"):
+                images = torch.zeros(len(noise), *offered["image_shape"], dtype=dtype)
+                assert pair["Discriminator"](images, two).shape == two.shape, "its logits are not [N, 2]"
     for kind, network in pair.items():
         with _telling(f"--model {name}: {kind} cannot be saved and loaded again"):
             tensors = {key: tensor.detach().clone().contiguous() for key, tensor in network.state_dict().items()}

@@ -42,7 +42,7 @@ class Quality:
         self._drawn = Drawn(generator, config.model.latent_dim, config.run.seed, frequencies)
         num, device = config.output.eval_images, accelerator.device
         self._watch = Watch()
-        self._labels = self._drawn.labels(range(num))
+        self._labels = None if config.model.clusters else self._drawn.labels(range(num))  # clusters are no classes
         self._evaluator: Evaluator | None = None
         if self.every:
             try:

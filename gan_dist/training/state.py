@@ -54,7 +54,8 @@ class TrainingState:
         self.offered = offered | models.read_arguments(config.model.model_args)
         self.module = models.load(config.model.model)
         self.version = models.version(self.module)  # of the networks' code
-        pair = make(config.model.model, self.module, self.offered, getattr(torch, config.run.dtype), rows)
+        dtype, mismatch = getattr(torch, config.run.dtype), config.optimizer.mismatch > 0
+        pair = make(config.model.model, self.module, self.offered, dtype, rows, mismatch)
         self.seed, self.process = config.run.seed, accelerator.process_index
         self.generator, self.discriminator = pair["Generator"], pair["Discriminator"]
         if class_frequencies is not None and hasattr(self.generator, "class_frequencies"):

@@ -40,7 +40,7 @@ def train_on_gpu(config: str, folder: Path, *options: object) -> Path:
 def test_gpu_gives_the_cpus_numbers(
     recipe: str, placement: str, data_args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    args = ["--recipe", recipe, "--batch-size", 8, "--dtype", "float64", "--max-steps", 20, *data_args]
+    args = [*data_args, "--recipe", recipe, "--batch-size", 8, "--dtype", "float64", "--max-steps", 20]
     gpu = train_on_gpu("gpu_1", tmp_path / "gpu", *args, "--data-placement", placement)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert largest_difference(train(1, tmp_path / "cpu", *args), gpu) < 1e-8
@@ -137,7 +137,7 @@ def largest_gradient_difference(run: Path, other: Path) -> float:
 @two_gpus
 @pytest.mark.parametrize("recipe", ["linear", "conv"])
 def test_two_gpus_give_the_numbers_of_one(recipe: str, data_args: list[str], tmp_path: Path) -> None:
-    args = ["--recipe", recipe, "--batch-size", 8, "--dtype", "float64", "--max-steps", 20, *data_args]
+    args = [*data_args, "--recipe", recipe, "--batch-size", 8, "--dtype", "float64", "--max-steps", 20]
     one, two = (train_on_gpu(f"gpu_{n}", tmp_path / n, *args) for n in ("1", "all"))
     assert largest_difference(one, two) < 1e-10
     resumed = train_on_gpu("gpu_1", two, *args, "--max-steps", 30)  # begun on two

@@ -15,7 +15,7 @@ from tests.conftest import launch, train_alone
 
 @pytest.mark.parametrize(("recipe", "batch_size"), [("linear", 64), pytest.param("conv", 8, marks=pytest.mark.slow)])
 def test_float64_weights_agree(recipe: str, batch_size: int, data_args: list[str], tmp_path: Path) -> None:
-    args = ["--recipe", recipe, "--batch-size", batch_size, "--dtype", "float64", "--max-steps", 20, *data_args]
+    args = [*data_args, "--recipe", recipe, "--batch-size", batch_size, "--dtype", "float64", "--max-steps", 20]
     runs = [train(n, tmp_path / str(n), *args) for n in (1, 2, 4)]
     assert largest_difference(runs[0], runs[1]) < 1e-10
     assert largest_difference(runs[0], runs[2]) < 1e-10
@@ -25,7 +25,7 @@ def test_float64_weights_agree(recipe: str, batch_size: int, data_args: list[str
 
 @pytest.mark.parametrize("recipe", [pytest.param("linear", marks=pytest.mark.slow), "conv"])
 def test_float32_losses_agree(recipe: str, data_args: list[str], tmp_path: Path) -> None:
-    args = ["--recipe", recipe, "--batch-size", 16, "--max-steps", 5, "--log-every", 1, *data_args]
+    args = [*data_args, "--recipe", recipe, "--batch-size", 16, "--max-steps", 5, "--log-every", 1]
     one, two = (losses(train(n, tmp_path / str(n), *args)) for n in (1, 2))
     assert len(one) == 10
     assert one == pytest.approx(two, abs=1e-4)
@@ -34,7 +34,7 @@ def test_float32_losses_agree(recipe: str, data_args: list[str], tmp_path: Path)
 @pytest.mark.slow
 def test_same_command_same_bits(data_args: list[str], tmp_path: Path) -> None:
     for n in (1, 2):
-        args = ["--recipe", "conv", "--batch-size", 8, "--max-steps", 5, *data_args]
+        args = [*data_args, "--recipe", "conv", "--batch-size", 8, "--max-steps", 5]
         first, second = (train(n, tmp_path / f"{n}{i}", *args) for i in "ab")
         assert largest_difference(first, second) == 0
 
@@ -125,13 +125,13 @@ EVERYTHING = [
 )
 def test_objectives_penalties_and_labels_agree(more: list[object], data_args: list[str], tmp_path: Path) -> None:
     """Also the running average, which `generator/` has."""
-    args = [*EVERYTHING, "--dtype", "float64", "--max-steps", 20, *more, *data_args]
+    args = [*data_args, *EVERYTHING, "--dtype", "float64", "--max-steps", 20, *more]
     one, two = (train(n, tmp_path / str(n), *args) for n in (1, 2))
     assert largest_difference(one, two) < 1e-10
 
 
 def test_objectives_penalties_and_labels_resume(data_args: list[str], tmp_path: Path) -> None:
-    args = [*EVERYTHING, *data_args, "--lr-schedule", "constant", "--checkpoint-every", 7]
+    args = [*data_args, *EVERYTHING, "--lr-schedule", "constant", "--checkpoint-every", 7]
     whole = train(2, tmp_path / "whole", *args, "--max-steps", 14)
     train(2, tmp_path / "run", *args, "--max-steps", 7)
     train(2, tmp_path / "run", *args, "--max-steps", 14)
