@@ -50,7 +50,7 @@ def train_alone(*args: object, **environment: str) -> subprocess.CompletedProces
 @pytest.fixture(scope="session")
 def data_args() -> list[str]:
     """Options that name the quickest recipe and the best digits of this machine; no dashboard, no evaluation."""
-    return [*digits(str(DATA_DIR)), "--recipe", "linear", "--tracker", "none", "--eval-every", "0"]
+    return [*digits(str(DATA_DIR)), "--recipe", "linear", "--eval-every", "0", "--tracker", "none"]
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def test_errors_come_before_anything_is_made(data_args: list[str], tmp_path: Pat
     file = write(tmp_path, PAIR.replace(D_END, f"{D_END}.sigmoid()"))
     for args, words in (
         (["--model", file], "ends in a Sigmoid"),
-        (["--model", tmp_path / "gone.py"], "no such pair; take conv, linear, a FILE.py or a PACKAGE.MODULE"),
+        (["--model", tmp_path / "gone.py"], "no such pair; take conv, dcgan, linear, a FILE.py or a PACKAGE.MODULE"),
         (["--model-args", "hidden"], "--model-args hidden: must be NAME=VALUE"),
         (["--model-args", "hidden=["], "--model-args hidden=[: the value must be a number, a word or a list"),
         (["--model-args", "hidden=2026-01-01"], "hidden=2026-01-01: the value must be a number, a word or a list"),

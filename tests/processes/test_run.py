@@ -55,6 +55,7 @@ def test_run_folder(run_200: Path) -> None:
         "img/interpolation.png",
         "img/real.png",
         "metrics.jsonl",
+        "samples.gif",
     }
     config = parse(["--recipe", str(run_200 / "config.yaml")])
     assert (config.run.recipe, config.run.max_steps, config.run.run_dir) == ("linear", 200, None)

@@ -69,7 +69,11 @@ def test_a_tracker_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[s
     tracker = Tracker(tmp_path, [], 8, Accelerator(cpu=True), rows.append)
     tracker.open(0, "01234567", {})
     for step in (1, 2):
-        tracker.log(step, 0, {"loss_d": 1.0, "loss_g": 1.0, "accuracy_real": 0.5, "accuracy_fake": 0.5})
+        tracker.log(
+            step,
+            0,
+            dict.fromkeys(("loss_d", "loss_g", "accuracy_real", "accuracy_fake", "logit_real", "logit_fake"), 0.5),
+        )
     tracker.close(0, 1)
     assert [row["images_seen"] for row in rows] == [8, 16]
     assert capfd.readouterr() == ("", "")

@@ -18,7 +18,18 @@ def test_every_option_has_a_rule() -> None:
 
 def test_resumed_run_may_change_what_is_free() -> None:
     recorded = Config().to_dict()
-    free = ["--max-steps", "7", "--log-every", "3", "--tracker", "none", "--data-dir", "elsewhere"]
+    free = [
+        "--recipe",
+        "linear",
+        "--max-steps",
+        "7",
+        "--log-every",
+        "3",
+        "--tracker",
+        "none",
+        "--data-dir",
+        "elsewhere",
+    ]
     check_same_mathematics(recorded, parse(free))
     with pytest.raises(UserError, match=r"--seed 1 \(was 0\), --lr-g 0.1 \(was 0.0002\): a resumed run keeps its math"):
         check_same_mathematics(recorded, parse([*free, "--seed", "1", "--lr-g", "0.1"]))
@@ -31,9 +42,9 @@ def test_option_that_an_old_run_does_not_record(monkeypatch: pytest.MonkeyPatch,
     del recorded["lr-g"]
     (tmp_path / "config.yaml").write_text("lr-d: 0.0002\n")
     for check in (lambda c: check_same_mathematics(recorded, c), lambda c: check_record(tmp_path / "config.yaml", c)):
-        check(parse(["--lr-g", "1e-3"]))
+        check(parse(["--recipe", "linear", "--lr-g", "1e-3"]))
         with pytest.raises(UserError, match=r"--lr-g 0.0002 \(was 0.001\)"):
-            check(parse([]))
+            check(parse(["--recipe", "linear"]))
 
 
 def test_none_is_a_value_that_an_option_may_have_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,13 +72,14 @@ def test_file_of_networks_may_move(tmp_path: Path) -> None:
     for name in ("mine.py", "other.py"):
         (tmp_path / name).touch()
     for check in (lambda c: check_same_mathematics(recorded, c), lambda c: check_record(tmp_path / "config.yaml", c)):
-        check(parse(["--model", str(tmp_path / "mine.py")]))
+        check(parse(["--recipe", "linear", "--model", str(tmp_path / "mine.py")]))
         for other in (str(tmp_path / "other.py"), "linear"):
             with pytest.raises(UserError, match=rf"--model {other} \(was somewhere/mine.py\)"):
-                check(parse(["--model", other]))
+                check(parse(["--recipe", "linear", "--model", other]))
     with pytest.raises(UserError, match=r"\(was tests.networks.mixture\)"):
         check_same_mathematics(
-            recorded | {"model": "tests.networks.mixture"}, parse(["--model", "tests.networks.dcgan"])
+            recorded | {"model": "tests.networks.mixture"},
+            parse(["--recipe", "linear", "--model", "tests.networks.dcgan"]),
         )
 
 
