@@ -68,8 +68,8 @@ def uniform(seed: int, stream: Stream, starts: Sequence[int], num_rows: int, dim
 
 def drawn_classes(seed: int, rows: range, frequencies: Tensor) -> Tensor:
     """Labels of `rows` of the images to evaluate, drawn by the frequencies [num_classes] -> int64 [len(rows)]."""
-    numbers = uniform(seed, Stream.CLASSES, [rows.start], len(rows), 1).view(-1)
-    return torch.searchsorted(frequencies.double().cumsum(0)[:-1], numbers, right=True)
+    numbers = uniform(seed, Stream.CLASSES, [rows.start], len(rows), 1).flatten()
+    return torch.searchsorted(frequencies.double().cumsum(0)[:-1], numbers.contiguous(), right=True)
 
 
 def classes_in_turn(num: int, num_classes: int) -> tuple[Tensor, ...]:

@@ -84,4 +84,4 @@ def divergence(shares: Tensor, real: Tensor) -> float:
 
     Infinite only where a class is in `shares` and not in `real`.
     """
-    return float(torch.special.xlogy(shares, shares / real).sum())
+    return float((torch.special.xlogy(shares, shares) - torch.special.xlogy(shares, real)).sum())
