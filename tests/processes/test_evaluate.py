@@ -35,9 +35,6 @@ def real_digits() -> dict[str, tuple[Tensor, Tensor]]:
             split: (load_images("mnist", str(DATA_DIR), split), load_labels("mnist", str(DATA_DIR), split))
             for split in ("train", "test")
         }
-            s: (load_images("mnist", str(DATA_DIR), s), load_labels("mnist", str(DATA_DIR), s))
-            for s in ("train", "test")
-        }
     except UserError as error:
         pytest.skip(str(error))
     return {name: (torch.tensor(images), torch.tensor(labels)) for name, (images, labels) in sets.items()}
