@@ -22,7 +22,7 @@ from gan_dist.evaluation.features import extract
 from gan_dist.evaluation.figures import Reference, measure, pairs_of
 from gan_dist.evaluation.network import DIM, Network
 
-EPOCHS, BATCH, RATE = 20, 128, 4e-3
+BATCH, RATE = 128, 4e-3
 PICTURE_WEIGHT = 0.5
 
 
@@ -74,16 +74,16 @@ def distort(pixels: Tensor, flip: bool) -> Tensor:
     return F.grid_sample(pixels.unsqueeze(1), grid, align_corners=False).squeeze(1)
 
 
-def train(images: Tensor, labels: Tensor, flip: bool, test: tuple[Tensor, Tensor]) -> Network:
+def train(images: Tensor, labels: Tensor, flip: bool, epochs: int, test: tuple[Tensor, Tensor]) -> Network:
     """A trained network, BatchNorm folded into its convolutions."""
     model = Training().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=0.05)
-    steps = EPOCHS * (len(images) // BATCH)
+    steps = epochs * (len(images) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.2)
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         model.train()
         total = 0.0
-        for rows in torch.randperm(len(images)).split(BATCH)[: steps // EPOCHS]:
+        for rows in torch.randperm(len(images)).split(BATCH)[: steps // epochs]:
             loss = model.loss(distort(images[rows].float(), flip), labels[rows])
             optimizer.zero_grad()
             loss.backward()
@@ -91,7 +91,7 @@ def train(images: Tensor, labels: Tensor, flip: bool, test: tuple[Tensor, Tensor
             schedule.step()
             total += loss.item()
         model.eval()
-        words = f"loss {total / (steps // EPOCHS):.4f}, {accuracy(model.network, *test):.2%} of test images"
+        words = f"loss {total / (steps // epochs):.4f}, {accuracy(model.network, *test):.2%} of test images"
         print(f"epoch {epoch + 1}: {words}", flush=True)
     layers: list[nn.Module] = []
     for layer in model.network.body:
@@ -133,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="mnist", choices=["mnist", "fashion-mnist"])
     parser.add_argument("--data-dir", default="data")
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("gan_dist/evaluation/extractors"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -141,9 +142,9 @@ def main() -> None:
     for split in ("train", "test"):
         images, labels = (load(options.dataset, options.data_dir, split) for load in (load_images, load_labels))
         sets[split] = torch.tensor(images), torch.tensor(labels).long()
-    network = train(*sets["train"], options.dataset != "mnist", sets["test"])
+    network = train(*sets["train"], options.dataset != "mnist", options.epochs, sets["test"])
     standardise(network, sets["train"][0])
-    half = {f"network.{name}": tensor.half() for name, tensor in network.state_dict().items()}
+    half = {f"network.{name}": tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     network.load_state_dict({name.removeprefix("network."): tensor.float() for name, tensor in half.items()})
     accuracies = {split: accuracy(network, *each) for split, each in sets.items()}
     real = {

@@ -106,7 +106,8 @@ def test_everything_arrives(
         picture = pixels[row["samples/fake"]["path"]]
         assert picture.max() > 100  # not black
         assert np.array_equal(picture, np.asarray(Image.open(folder / "img" / f"fake_{step:08d}.png")))
-    assert {"samples/real", "samples/interpolation"} <= {name for row in run.history() for name in row}
+    names = {name for row in run.history() for name in row}
+    assert {"samples/real", "samples/interpolation", "samples/growth"} <= names
     bins = next(row["D/logits_real"] for row in run.history() if "D/logits_real" in row)
     assert sum(bins["values"]) == 64  # the whole global batch
     (artifact,) = server.artifacts
@@ -299,6 +300,8 @@ def test_trackio_and_tensorboard(data_args: list[str], tmp_path: Path) -> None:
     losses = {event.step: event.value for event in events.Scalars("D/loss")}
     assert losses == pytest.approx(table, rel=1e-6)
     assert [event.step for event in events.Images("samples/fake")] == list(range(0, 1001, 100))
+    (growth,) = events.Images("samples/growth")
+    assert growth.encoded_image_string == (folder / "samples.gif").read_bytes()
     code = "import json, sys, trackio; print(json.dumps(trackio.SQLiteStorage.get_logs('gan_dist', sys.argv[1])))"
     (run_id,) = (folder / ".id").read_text().split()
     command = [sys.executable, "-c", code, f"run-{run_id}"]

@@ -1,0 +1,67 @@
+"""Seconds of training until the Frechet distance is some multiple of that of real images, for each recipe.
+
+python benchmarks/time_to_quality.py [--recipes mnist linear conv] [--minutes 10] [--data-dir DIR] [train.py's options]:
+the table of README.md. Recipes run one after the other, each for its own length or the minutes, with OMP_NUM_THREADS as
+it is set. The time of evaluations does not count.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gan_dist.evaluation.features import load_extractor
+from gan_dist.storage.metrics_file import read_rows
+
+ROOT = Path(__file__).resolve().parent.parent
+MULTIPLES = (1000, 100, 10, 5, 2.5, 2)
+
+
+def train(recipe: str, options: list[str], minutes: float) -> list[tuple[float, float]]:
+    """Train for some minutes -> (seconds, Frechet distance) of each evaluation."""
+    seen: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), "--recipe", recipe, "--run-dir", folder]
+        command += ["--tracker", "none", "--log-every", "100", "--sample-every", "100000", *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        metrics, start, evaluating = Path(folder, "metrics.jsonl"), None, 0.0
+        while process.poll() is None:
+            rows = read_rows(metrics)
+            if start is None and rows:  # the first step was that much before the first row
+                start = time.monotonic() - rows[0]["images_seen"] / rows[0].get("images_per_second", float("inf"))
+            evaluated = [row for row in rows if "eval_seconds" in row]
+            for row in evaluated[len(seen) :]:
+                assert start is not None
+                evaluating += row["eval_seconds"]
+                seen.append((time.monotonic() - start - evaluating, row["eval_frechet_distance"]))
+            if start is not None and time.monotonic() - start - evaluating > minutes * 60:
+                process.kill()
+            time.sleep(0.2)
+        process.wait()
+    return seen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipes", nargs="+", default=["mnist", "linear", "conv"])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--data-dir", default="data")
+    parser.add_argument("--eval-every", default="0.25")
+    options, more = parser.parse_known_args()
+    extractor = load_extractor("mnist")
+    assert extractor is not None
+    floor = extractor.splits["test"].floor["frechet_distance"]
+    print("| recipe | " + " | ".join(f"{times:g} times" for times in MULTIPLES) + " | at the end |")
+    print("|---" * (len(MULTIPLES) + 2) + "|")
+    for recipe in options.recipes:
+        args = ["--data-dir", options.data_dir, "--eval-every", options.eval_every, *more]
+        seen = train(recipe, args, options.minutes)
+        first = [next((f"{at:.0f} s" for at, figure in seen if figure <= times * floor), "-") for times in MULTIPLES]
+        last = f"{seen[-1][1] / floor:.3g} times after {seen[-1][0]:.0f} s" if seen else "-"
+        print(f"| {recipe} | {' | '.join(first)} | {last} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
