@@ -186,3 +186,8 @@ def test_precision_that_cannot_be_is_refused(data_args: list[str], tmp_path: Pat
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert words in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_penalties_are_of_float32() -> None:
+    done = launch(1, "tests/programs/penalty_precision.py")
+    assert done.stdout.split() == ["torch.bfloat16", "torch.float32", "True"]
