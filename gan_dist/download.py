@@ -1,4 +1,4 @@
-"""Download a data set, with labels and test images, and verify it.
+"""Download a data set, what training needs of it and test images, and verify it.
 
 `python -m gan_dist.download [--dataset NAME] [--data-dir DIR]`
 """
@@ -14,7 +14,9 @@ from gan_dist.errors import exit_code
 def main() -> int:
     config = parse(sys.argv[1:])
     place = config.data.dataset, config.data.data_dir
-    images, _ = load_images(*place), load_labels(*place)
+    images = load_images(*place)
+    if config.model.conditional and config.model.clusters is None:
+        load_labels(*place)
     with contextlib.suppress(MissingError):  # training does without
         load_images(*place, "test")
     print(f"{config.data.dataset}: {len(images):,} images")

@@ -45,7 +45,8 @@ class Penalties:
         for images, penalty in ((real, self.r1), (fake, self.r2)):
             if weight := penalty.now(step):
                 terms.append(self._square_norm(images, labels).mean() * (weight / 2))
-        if self.between and place is not None:
+        if self.between:
+            assert place is not None, "a batch for this objective needs uniform numbers"
             images = torch.lerp(real, fake, place.view(-1, 1, 1, 1))
             terms.append((self._square_norm(images, labels).sqrt() - 1).square().mean() * self.between)
         return terms

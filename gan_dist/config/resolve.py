@@ -8,6 +8,7 @@ from gan_dist import models
 from gan_dist.config.options import RULES, Config
 from gan_dist.config.parsing import parse_options, read_recipe
 from gan_dist.errors import UserError
+from gan_dist.evaluation import LEAST_IMAGES
 from gan_dist.tracking import dashboards
 
 
@@ -52,6 +53,8 @@ def _check(config: Config, num_processes: int) -> None:
                 raise UserError(f"--{name} {value}: must be 0 or greater")
             if not RULES[name].may_be_zero and not 0 < value < float("inf"):
                 raise UserError(f"--{name} {value}: must be greater than 0")
+    if config.output.eval_images < LEAST_IMAGES:
+        raise UserError(f"--eval-images {config.output.eval_images}: must be at least {LEAST_IMAGES}")
     if config.model.clusters is not None:
         if not config.model.conditional:
             raise UserError(f"--clusters {config.model.clusters}: needs --conditional")

@@ -11,13 +11,13 @@ from torch import Tensor
 from gan_dist.data.mnist import MissingError, load_images
 from gan_dist.data.order import permutation
 from gan_dist.errors import UserError
+from gan_dist.evaluation import LEAST_IMAGES
 from gan_dist.evaluation.features import CHUNK, Extractor, extract, load_extractor
 from gan_dist.evaluation.figures import Reference, duplicates, measure, pairs_of
 from gan_dist.evaluation.neighbours import find_neighbours
 from gan_dist.evaluation.sliced import sliced_distance
 
 MOST_REAL = 10_000  # real images that single images are compared with
-LEAST = 10  # generated images: a fifth neighbour, a covariance
 NO_EXTRACTOR = "none: sliced Wasserstein distance"
 
 
@@ -44,8 +44,8 @@ class Evaluator:
         device: torch.device | str = "cpu",
         gather: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        if num < LEAST:
-            raise UserError(f"{num} images are too few to measure; take at least {LEAST}")
+        if num < LEAST_IMAGES:
+            raise UserError(f"{num} images are too few to measure; take at least {LEAST_IMAGES}")
         self.num, self.device = num, torch.device(device)
         self._process, self._num_processes = process_index, num_processes
         self._gather = gather or (_all_gather if num_processes > 1 else lambda mine: mine)

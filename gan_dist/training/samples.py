@@ -16,12 +16,15 @@ class Samples:
     def __init__(self, generator: nn.Module, config: Config, batches: Batches, num_classes: int = 0) -> None:
         self.generator, self.config, self.batches, self.num_classes = generator, config, batches, num_classes
 
-    @torch.no_grad()
     def draw(self, noise: Tensor) -> Tensor:
         """noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1], of all classes in turn, as many of each."""
+        return self._draw(noise, classes_in_turn(len(noise), self.num_classes))
+
+    @torch.no_grad()
+    def _draw(self, noise: Tensor, labels: tuple[Tensor, ...]) -> Tensor:
         was_training = self.generator.training
         self.generator.eval()  # also keeps GlobalBatchNorm from asking the other processes
-        inputs = noise.to(self.batches.dtype), *classes_in_turn(len(noise), self.num_classes)
+        inputs = noise.to(self.batches.dtype), *labels
         images = self.generator(*(each.to(self.batches.device) for each in inputs))
         self.generator.train(was_training)
         return images
@@ -41,7 +44,8 @@ class Samples:
         on_circle = (torch.sin((1 - part) * angle) * start + torch.sin(part * angle) * end) / torch.sin(angle)
         # Where both lie on one line through zero, as all do with one dimension, no circle leads from one to the other.
         between = torch.where(torch.sin(angle) > 1e-6, on_circle, torch.lerp(start, end, part))
-        return self.draw(between.flatten(0, 1))
+        labels = classes_in_turn(len(between), self.num_classes)  # a row stays in its class
+        return self._draw(between.flatten(0, 1), tuple(x.repeat_interleave(INTERPOLATION_STEPS) for x in labels))
 
 
 def diversity(fake: Tensor, real: Tensor) -> float | None:

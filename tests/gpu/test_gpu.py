@@ -105,10 +105,14 @@ def test_gpu_resumes_exactly(recipe: str, config: str, data_args: list[str], tmp
         assert row["skipped_g"] < 50
 
 
+@pytest.mark.parametrize("recipe", ["linear", "mnist"])
 @pytest.mark.parametrize("placement", ["host", "device"])
 @pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
-def test_no_step_waits_for_the_gpu(precision: str, placement: str, data_args: list[str], tmp_path: Path) -> None:
+def test_no_step_waits_for_the_gpu(
+    precision: str, placement: str, recipe: str, data_args: list[str], tmp_path: Path
+) -> None:
     args = ["--mixed-precision", precision, "--data-placement", placement, "--clip-grad-norm", 1, "--accumulate", 2]
+    args += ["--recipe", recipe]
     process = start("gpu_1", "tests/programs/no_sync.py", *data_args, *args, "--run-dir", tmp_path / "run")
     words, _ = process.communicate(timeout=120)
     assert process.returncode == 0, words

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     for step in range(20):
         if step == 5:  # libraries are loaded and memory is there
             torch.cuda.set_sync_debug_mode("error")
-        result = trainer.state.step(trainer.batches(step + 1))
+        result = state.train(step + 1, trainer.batches(step + 1))
         meter.update(result)
     try:
         torch.ones((), device=trainer.accelerator.device).item()
