@@ -1,1 +1,131 @@
-"""Quality as a number: `python -m gan_dist.evaluate RUN`."""
+"""Quality as a number: `python -m gan_dist.evaluate RUN|WEIGHTS|PNG-FOLDER [--num 10000] [--split test] [--json]`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan_dist.arguments import Parser
+from gan_dist.config.parsing import read_whole
+from gan_dist.data.sources import SOURCES
+from gan_dist.errors import UserError, exit_code
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+NUM_BESIDE = 16  # samples in the picture of --neighbours
+
+
+def main() -> int:
+    parser = Parser(prog="gan_dist.evaluate", description="Measure the images of a generator against real ones.")
+    parser.add_argument("source", help="run folder, checkpoint, folder of weights, or a folder of PNG files")
+    parser.add_argument("--which", choices=("last", "best"), default="last", help="generator of a run [%(default)s]")
+    parser.add_argument(
+        "--num", default="10000", help="images to measure; of PNG files at most that many [%(default)s]"
+    )
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="real images [%(default)s]")
+    parser.add_argument("--dataset", choices=SOURCES, help="real images [that of the weights; of PNG files mnist]")
+    parser.add_argument("--data-dir", default="data", help="folder of data sets [%(default)s]")
+    parser.add_argument("--model", metavar="FILE.py", help="the networks, if they are not of gan_dist: RUN/model.py")
+    parser.add_argument("--seed", default="0", help="seed of noise and labels [%(default)s]")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--neighbours", metavar="FILE.png", help="draw images beside their nearest training images")
+    options = parser.parse_args()
+    num, seed = read_whole("--num", options.num), read_whole("--seed", options.seed)
+    if num < 10:
+        raise UserError(f"--num {num}: must be at least 10")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must be from 0 to 2**63 - 1")
+    data_dir = os.path.expanduser(options.data_dir)
+    picture = options.neighbours and Path(os.path.expanduser(options.neighbours))
+    if picture and not picture.parent.is_dir():
+        raise UserError(f"--neighbours {options.neighbours}: there is no folder {picture.parent}; make it")
+
+    from gan_dist.evaluation.drawn import Drawn  # here, so that --help and errors do not wait for torch
+    from gan_dist.evaluation.evaluator import Evaluator
+    from gan_dist.evaluation.files import read_pngs
+    from gan_dist.storage.weights import load_generator
+
+    source = Path(os.path.expanduser(options.source))
+    labels: Tensor | None = None
+    if _is_of_pngs(source):
+        images = read_pngs(source, num)
+        dataset, num = options.dataset or "mnist", len(images)
+
+        def generate(rows: range) -> "Tensor":
+            return images[rows.start : rows.stop]
+    else:
+        generator = load_generator(source, options.model, options.which)
+        dataset = options.dataset or _dataset_of(generator, options.source)
+        generate = Drawn(generator, generator.latent_dim, seed, _frequencies(generator))  # type: ignore[arg-type]
+        labels = generate.labels(range(num)) if _asks_for_classes(generator) else None
+        if (shape := tuple(generate(range(1)).shape[1:])) != (1, 28, 28):
+            raise UserError(f"{options.source}: its images are {shape}; only those of (1, 28, 28) can be measured")
+    evaluator = Evaluator(dataset, data_dir, num=num, split=options.split)
+    figures = evaluator(generate, labels)
+    assert figures is not None
+    if picture:
+        _draw_beside(generate(range(min(num, NUM_BESIDE))), dataset, data_dir, picture)
+    report = {**figures, **evaluator.description}
+    print(json.dumps(report) if options.json else _table(options.source, report))
+    return 0
+
+
+def _is_of_pngs(source: Path) -> bool:
+    """Whether this is a folder of images and not one of weights."""
+    ours = ("state.json", "model.safetensors", "generator", "checkpoints", "best")
+    return not any((source / name).exists() for name in ours) and any(source.rglob("*.png"))
+
+
+def _dataset_of(generator: "nn.Module", source: str) -> str:
+    if generator.trained_on not in SOURCES:
+        raise UserError(f"{source}: was trained on {generator.trained_on}; name with --dataset what to compare with")
+    return str(generator.trained_on)
+
+
+def _frequencies(generator: "nn.Module") -> "Tensor | None":
+    """Of classes in training, where the weights have them; else all are as frequent."""
+    import torch
+
+    num_classes: int = generator.num_classes  # type: ignore[assignment]
+    known: Tensor | None = getattr(generator, "class_frequencies", None)
+    return known if known is not None or not num_classes else torch.full((num_classes,), 1 / num_classes)
+
+
+def _asks_for_classes(generator: "nn.Module") -> bool:
+    """Whether its labels are the data set's classes; labels can also be clusters."""
+    return bool(generator.num_classes == 10 and not generator.has_clusters)
+
+
+def _draw_beside(images: "Tensor", dataset: str, data_dir: str, picture: Path) -> None:
+    import torch
+
+    from gan_dist.data.mnist import load_images
+    from gan_dist.evaluation.memory import beside_nearest
+    from gan_dist.tracking.pictures import save_grid
+
+    training = torch.tensor(load_images(dataset, data_dir))
+    try:
+        save_grid(beside_nearest(images, training), picture)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--neighbours {picture}: cannot be written ({error}); name a .png file") from None
+
+
+def _table(source: str, report: dict[str, Any]) -> str:
+    floor = report["floor"]
+    extractor = report["extractor"] + (f" (SHA-256 {report['sha256'][:16]}...)" if report["sha256"] else "")
+    lines = [
+        f"{source}: {report['num']:,} images, against the {report['split']} images of {report['dataset']}",
+        f"extractor: {extractor}",
+        "",
+        f"{'':20}{'here':>12}" + (f"{'real':>12}  (floor: {floor['num']:,} other real images)" if floor else ""),
+    ]
+    for name, value in report.items():
+        if isinstance(value, float):
+            lines.append(f"{name:20}{value:12.5g}" + (f"{floor[name]:12.5g}" if name in floor else ""))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,20 +1,12 @@
 """Pictures from saved weights: `python -m gan_dist.generate RUN --num 64 --seed 0 --out digits.png`."""
 
-import argparse
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
 
+from gan_dist.arguments import Parser
 from gan_dist.config.parsing import read_whole
 from gan_dist.errors import UserError, exit_code
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; see --help")
 
 
 def main() -> int:
