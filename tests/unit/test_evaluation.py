@@ -206,7 +206,8 @@ def test_png_files(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(file)
     with pytest.raises(UserError, match=f"^{file}: is 28 x 28 of mode RGB; "):
         read_pngs(tmp_path, 100)
-    for content in (b"no picture", (tmp_path / "07.png").read_bytes()[:60]):
+    Image.fromarray(draw(28, 28).mul(99).byte().numpy()).save(file)
+    for content in (b"no picture", file.read_bytes()[:300]):
         file.write_bytes(content)
         with pytest.raises(UserError, match=f"^{file}: cannot be read as PNG .*; delete it$"):
             read_pngs(tmp_path, 100)
