@@ -9,7 +9,7 @@ from pathlib import Path
 from gan_dist.evaluation.features import load_extractor
 from gan_dist.storage.metrics_file import read_rows
 
-FIGURES = ("precision", "recall", "digit_kl", "as_asked", "duplicates")
+FIGURES = ("precision", "recall", "digit_kl", "as_asked")
 
 
 def main() -> None:

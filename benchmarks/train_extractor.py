@@ -100,7 +100,8 @@ def train(images: Tensor, labels: Tensor, flip: bool, epochs: int, test: tuple[T
         else:
             layers.append(layer)
     model.network.body = nn.Sequential(*layers)
-    return model.network
+    # As `load_extractor` has it, so that the floor is what an Evaluator finds; and no other can be saved.
+    return model.network.to(memory_format=torch.contiguous_format)
 
 
 def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""How the small commands read their command line."""
+"""What commands with few options share: errors of the command line in one line."""
 
 import argparse
 from typing import NoReturn
@@ -7,7 +7,7 @@ from gan_dist.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line."""
+    """One whose errors are UserErrors."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see --help")

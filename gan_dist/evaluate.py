@@ -1,8 +1,6 @@
-"""Quality as a number: `python -m gan_dist.evaluate RUN`, or a folder of weights, or of PNG files of one image each."""
+"""Quality as a number: `python -m gan_dist.evaluate RUN|WEIGHTS|PNG-FOLDER [--num 10000] [--split test] [--json]`."""
 
-import contextlib
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -10,130 +8,123 @@ from typing import TYPE_CHECKING, Any
 
 from gan_dist.arguments import Parser
 from gan_dist.config.parsing import read_whole
+from gan_dist.data.sources import SOURCES
 from gan_dist.errors import UserError, exit_code
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-logger = logging.getLogger(__name__)
+NUM_BESIDE = 16  # samples in the picture of --neighbours
 
 
 def main() -> int:
-    parser = Parser(prog="gan_dist.evaluate", description="Measure how near generated images are to real ones.")
-    parser.add_argument("source", help="run folder, checkpoint, folder of weights, or folder of 28x28 grey PNG files")
-    parser.add_argument("--num", default="10000", help="images to measure [%(default)s]")
-    parser.add_argument("--split", choices=("test", "train"), default="test", help="real images [%(default)s]")
-    parser.add_argument("--dataset", help="data set of the real images [that of the run, or else mnist]")
-    parser.add_argument("--data-dir", default="data", help="folder of the data sets [%(default)s]")
-    parser.add_argument("--seed", help="seed of the noise [that of the run, or else 0]")
+    parser = Parser(prog="gan_dist.evaluate", description="Measure the images of a generator against real ones.")
+    parser.add_argument("source", help="run folder, checkpoint, folder of weights, or a folder of PNG files")
     parser.add_argument("--which", choices=("last", "best"), default="last", help="generator of a run [%(default)s]")
+    parser.add_argument(
+        "--num", default="10000", help="images to measure; of PNG files at most that many [%(default)s]"
+    )
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="real images [%(default)s]")
+    parser.add_argument("--dataset", choices=SOURCES, help="real images [that of the weights; of PNG files mnist]")
+    parser.add_argument("--data-dir", default="data", help="folder of data sets [%(default)s]")
     parser.add_argument("--model", metavar="FILE.py", help="the networks, if they are not of gan_dist: RUN/model.py")
-    parser.add_argument("--neighbours", metavar="FILE.png", help="draw samples beside the nearest training images")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--seed", default="0", help="seed of noise and labels [%(default)s]")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--neighbours", metavar="FILE.png", help="draw images beside their nearest training images")
     options = parser.parse_args()
-    num = read_whole("--num", options.num)
+    num, seed = read_whole("--num", options.num), read_whole("--seed", options.seed)
+    if num < 10:
+        raise UserError(f"--num {num}: must be at least 10")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must be from 0 to 2**63 - 1")
+    data_dir = os.path.expanduser(options.data_dir)
+    picture = options.neighbours and Path(os.path.expanduser(options.neighbours))
+    if picture and not picture.parent.is_dir():
+        raise UserError(f"--neighbours {options.neighbours}: there is no folder {picture.parent}; make it")
+
+    from gan_dist.evaluation.drawn import Drawn  # here, so that --help and errors do not wait for torch
+    from gan_dist.evaluation.evaluator import Evaluator
+    from gan_dist.evaluation.files import read_pngs
+    from gan_dist.storage.weights import load_generator
+
     source = Path(os.path.expanduser(options.source))
-    if not source.is_dir():
-        raise UserError(f"{options.source}: no such folder; name a run, a folder of weights or one of PNG files")
+    labels: Tensor | None = None
+    if _is_of_pngs(source):
+        images = read_pngs(source, num)
+        dataset, num = options.dataset or "mnist", len(images)
 
-    import torch  # here, so that --help and errors do not wait for it
-
-    from gan_dist.data.mnist import load_images
-    from gan_dist.data.sources import SOURCES
-    from gan_dist.evaluation.evaluator import Evaluator, to_pixels
-    from gan_dist.tracking.pictures import save_neighbours
-
-    recorded = _recorded(source)
-    dataset = options.dataset or recorded.get("dataset", "mnist")
-    if dataset not in SOURCES:
-        raise UserError(f"--dataset {dataset}: no such data set; take one of {', '.join(SOURCES)}")
-    seed = read_whole("--seed", options.seed or str(recorded.get("seed", 0)))
-    files = sorted(source.rglob("*.png")) if not recorded else []
-    if files:
-        images = _read(files[:num])
-        evaluator = Evaluator(dataset, options.data_dir, num=len(images), split=options.split)
-        report = evaluator(lambda rows: images[rows.start : rows.stop])
-        samples = images[:24]
+        def generate(rows: range) -> "Tensor":
+            return images[rows.start : rows.stop]
     else:
-        from gan_dist.evaluation.drawn import Drawn
-        from gan_dist.storage.weights import load_generator
-
         generator = load_generator(source, options.model, options.which)
-        drawn = Drawn(generator, generator.latent_dim, seed, _frequencies(generator))  # type: ignore[arg-type]
-        evaluator = Evaluator(dataset, options.data_dir, num=num, split=options.split)
-        asked = None if recorded.get("clusters") else drawn.labels(range(num))
-        report = evaluator(drawn, asked)
-        samples = drawn(range(24))
-    assert report is not None
-    if "precision" not in report and "frechet_distance" in report:
-        logger.warning("figures that need each real image are left out: its files are not in --data-dir")
-    if options.neighbours:
-        training = torch.from_numpy(load_images(dataset, options.data_dir).copy())
-        try:
-            save_neighbours(to_pixels(samples), training, Path(options.neighbours))
-        except (OSError, ValueError) as error:
-            raise UserError(f"--neighbours {options.neighbours}: cannot be written ({error})") from None
-    if options.json:
-        print(json.dumps({**report, **evaluator.description}))
-    else:
-        _print(report, evaluator.description)
+        dataset = options.dataset or _dataset_of(generator, options.source)
+        generate = Drawn(generator, generator.latent_dim, seed, _frequencies(generator))  # type: ignore[arg-type]
+        labels = generate.labels(range(num)) if _asks_for_classes(generator) else None
+        if (shape := tuple(generate(range(1)).shape[1:])) != (1, 28, 28):
+            raise UserError(f"{options.source}: its images are {shape}; only those of (1, 28, 28) can be measured")
+    evaluator = Evaluator(dataset, data_dir, num=num, split=options.split)
+    figures = evaluator(generate, labels)
+    assert figures is not None
+    if picture:
+        _draw_beside(generate(range(min(num, NUM_BESIDE))), dataset, data_dir, picture)
+    report = {**figures, **evaluator.description}
+    print(json.dumps(report) if options.json else _table(options.source, report))
     return 0
 
 
-def _recorded(source: Path) -> dict[str, Any]:
-    """What a run, a checkpoint or weights say of their data set and seed; {} if it is none of them."""
-    from safetensors import safe_open
+def _is_of_pngs(source: Path) -> bool:
+    """Whether this is a folder of images and not one of weights."""
+    ours = ("state.json", "model.safetensors", "generator", "checkpoints", "best")
+    return not any((source / name).exists() for name in ours) and any(source.rglob("*.png"))
 
-    for file in (source / "config.yaml", source / "state.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            if file.suffix == ".json":
-                return {"seed": 0, **json.loads(file.read_text())["config"]}
-            import yaml
 
-            return {"seed": 0, **yaml.safe_load(file.read_text())}
-    with contextlib.suppress(Exception), safe_open(source / "model.safetensors", "pt") as weights:
-        return {"seed": 0, **(weights.metadata() or {})}  # load_generator says what is wrong with it
-    return {}
+def _dataset_of(generator: "nn.Module", source: str) -> str:
+    if generator.trained_on not in SOURCES:
+        raise UserError(f"{source}: was trained on {generator.trained_on}; name with --dataset what to compare with")
+    return str(generator.trained_on)
 
 
 def _frequencies(generator: "nn.Module") -> "Tensor | None":
-    """Of the classes of a generator with labels: those of its training, or else even ones."""
+    """Of classes in training, where the weights have them; else all are as frequent."""
     import torch
 
-    if not generator.num_classes:
-        return None
-    known = getattr(generator, "class_frequencies", None)
-    return torch.ones(generator.num_classes) / generator.num_classes if known is None else known  # type: ignore
+    num_classes: int = generator.num_classes  # type: ignore[assignment]
+    known: Tensor | None = getattr(generator, "class_frequencies", None)
+    return known if known is not None or not num_classes else torch.full((num_classes,), 1 / num_classes)
 
 
-def _read(files: list[Path]) -> "Tensor":
-    """PNG files of one image each -> [N, 1, 28, 28] in [-1, 1]. Raises UserError."""
-    import numpy as np
+def _asks_for_classes(generator: "nn.Module") -> bool:
+    """Whether its labels are the data set's classes; labels can also be clusters."""
+    return bool(generator.num_classes == 10 and not generator.has_clusters)
+
+
+def _draw_beside(images: "Tensor", dataset: str, data_dir: str, picture: Path) -> None:
     import torch
-    from PIL import Image
 
-    pixels = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                array = np.asarray(image.convert("L"))
-        except OSError:
-            raise UserError(f"{file}: cannot be read as a PNG file; mend or remove it") from None
-        if array.shape != (28, 28):
-            size = f"{array.shape[1]} by {array.shape[0]}"
-            raise UserError(f"{file}: is {size} pixels, not 28 by 28; one image to a file")
-        pixels.append(array)
-    return torch.from_numpy(np.stack(pixels)).unsqueeze(1).float().div(127.5).sub(1)
+    from gan_dist.data.mnist import load_images
+    from gan_dist.evaluation.memory import beside_nearest
+    from gan_dist.tracking.pictures import save_grid
+
+    training = torch.tensor(load_images(dataset, data_dir))
+    try:
+        save_grid(beside_nearest(images, training), picture)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--neighbours {picture}: cannot be written ({error}); name a .png file") from None
 
 
-def _print(report: dict[str, float], description: dict[str, Any]) -> None:
-    floor = description["floor"]
-    print(f"{description['num']:,} images against the {description['split']} images of {description['dataset']}")
-    print(f"features: {description['extractor']} {(description['sha256'] or '')[:16]}")
-    print(f"{'':20}{'these':>12}{'real images':>14}")
-    for name, figure in report.items():
-        known = f"{floor[name]:14.4g}" if name in floor else ""
-        print(f"{name.replace('_', ' '):20}{figure:12.4g}{known}")
+def _table(source: str, report: dict[str, Any]) -> str:
+    floor = report["floor"]
+    extractor = report["extractor"] + (f" (SHA-256 {report['sha256'][:16]}...)" if report["sha256"] else "")
+    lines = [
+        f"{source}: {report['num']:,} images, against the {report['split']} images of {report['dataset']}",
+        f"extractor: {extractor}",
+        "",
+        f"{'':20}{'here':>12}" + (f"{'real':>12}  (floor: {floor['num']:,} other real images)" if floor else ""),
+    ]
+    for name, value in report.items():
+        if isinstance(value, float):
+            lines.append(f"{name:20}{value:12.5g}" + (f"{floor[name]:12.5g}" if name in floor else ""))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Measures a generator: the same figures from one process and from many."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from gan_dist.data.mnist import MissingError, load_images
 from gan_dist.data.order import permutation
-from gan_dist.errors import UserError
+from gan_dist.errors import UserError, reason
 from gan_dist.evaluation import LEAST_IMAGES
 from gan_dist.evaluation.features import CHUNK, Extractor, extract, load_extractor
 from gan_dist.evaluation.figures import Reference, duplicates, measure, pairs_of
 from gan_dist.evaluation.neighbours import find_neighbours
 from gan_dist.evaluation.sliced import sliced_distance
+
+logger = logging.getLogger(__name__)
 
 MOST_REAL = 10_000  # real images that single images are compared with
 NO_EXTRACTOR = "none: sliced Wasserstein distance"
@@ -60,9 +63,10 @@ class Evaluator:
             images = load_images(dataset, data_dir, split)
             chosen = permutation(0, 0, len(images))[:MOST_REAL]
             self._real_pixels = torch.from_numpy(images[chosen]).to(self.device)
-        except MissingError:
+        except MissingError as error:
             if self._extractor is None:
                 raise
+            logger.warning("precision, recall and other figures of single images are left out: %s", reason(error))
         if self._extractor:
             self._extractor.network.to(self.device)
             known = self._extractor.splits[split]

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,8 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
     Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
-    It has `latent_dim` and `num_classes` (0 without labels); noise [N, latent_dim] and then labels [N] -> images
-    [N, 1, 28, 28] in [-1, 1]. Raises UserError.
+    It has `latent_dim`, `num_classes` (0 without labels) and `trained_on`, the name of a data set; noise
+    [N, latent_dim] and then labels [N] -> images [N, 1, 28, 28] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
     named = None if model is None else os.path.expanduser(model)
@@ -107,7 +107,7 @@ def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
         name = "average" if "average.safetensors" in state["files"] else "generator"
         verify_file(folder / f"{name}.safetensors", state["files"][f"{name}.safetensors"], tensors)
         load_into(folder, {name: tensors})
-    return _ready(generator)
+    return _ready(generator, options)
 
 
 def _from_weights(folder: Path, named: str | None) -> nn.Module:
@@ -125,7 +125,7 @@ def _from_weights(folder: Path, named: str | None) -> nn.Module:
             if name in tensors and tensors[name].dtype not in types:
                 raise CheckpointError(f"{file.name} has {name} in {tensors[name].dtype}")
         generator.load_state_dict(tensors, strict=True)
-    return _ready(generator)
+    return _ready(generator, metadata)
 
 
 def _make(
@@ -158,7 +158,10 @@ def _telling(words: str) -> Iterator[None]:
         raise CheckpointError(f"{words} ({models.told(error)})") from None
 
 
-def _ready(generator: nn.Module) -> nn.Module:
+def _ready(generator: nn.Module, options: Mapping[str, Any]) -> nn.Module:
+    """options: what is recorded of those of the run."""
+    generator.trained_on = options.get("dataset")  # type: ignore[assignment]
+    generator.has_clusters = options.get("clusters") not in (None, "None")  # type: ignore[assignment]
     generator.float().eval()
     for name, tensor in generator.state_dict().items():
         if not torch.isfinite(tensor).all():

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -13,24 +12,16 @@ from gan_dist.storage.metrics_file import read_rows
 MAX_FRAMES = 60
 
 
-def save_grid(images: Tensor, file: Path, columns: int | None = None) -> None:
-    """Write images [N, 1, H, W] in [-1, 1] as one PNG, row by row in a grid of some columns, or a nearly square one."""
+def save_grid(images: Tensor, file: Path) -> None:
+    """Write images [N, 1, H, W] in [-1, 1] as one PNG, row by row in a nearly square grid."""
     num, _, height, width = images.shape
-    columns = columns or math.ceil(math.sqrt(num))
+    columns = math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
     pixels = images.detach().squeeze(1).add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
     cells = np.zeros((rows * columns, height + 2, width + 2), dtype=np.uint8)
     cells[:num, 1:-1, 1:-1] = pixels
     grid = cells.reshape(rows, columns, height + 2, width + 2).swapaxes(1, 2)
     Image.fromarray(grid.reshape(rows * (height + 2), columns * (width + 2))).save(file)
-
-
-def save_neighbours(pixels: Tensor, training: Tensor, file: Path) -> None:
-    """Write images, uint8 [N, H, W], each beside the nearest of the training images [M, H, W], by pixels."""
-    flat, known = pixels.flatten(1).float(), training.flatten(1)
-    distances = torch.cat([torch.cdist(flat, part.float()) for part in known.split(5000)], dim=1)
-    pairs = torch.stack([pixels, training[distances.argmin(1)]], dim=1).flatten(0, 1)
-    save_grid(pairs.unsqueeze(1).float() / 127.5 - 1, file, columns=8)
 
 
 def save_growth(pictures: Path, file: Path) -> bool:

@@ -225,6 +225,7 @@ class Trainer:
             "model": self.config.model.model,
             "model_version": self.state.version,
             "arguments": json.dumps(self.state.offered),
+            "clusters": str(self.config.model.clusters),
             "dataset": self.config.data.dataset,
             "recipe": self.config.run.recipe,
             "seed": str(self.config.run.seed),

@@ -1,162 +1,224 @@
-"""Figures of generated images against their definitions, written plainly."""
+"""Figures of images against closed forms and their definitions written out; the extractors as they are shipped."""
 
+import hashlib
+import itertools
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from gan_dist.data.clusters import cluster
-from gan_dist.data.order import Stream, drawn_classes, uniform
-from gan_dist.evaluation.distances import (
-    Moments,
-    class_shares,
-    divergence,
-    frechet_distance,
-    kernel_distance,
-    kernel_sums,
-    moments,
-)
-from gan_dist.evaluation.evaluator import Evaluator
+from gan_dist.data.mnist import MissingError, load_images, load_labels
+from gan_dist.data.order import permutation
+from gan_dist.errors import UserError
+from gan_dist.evaluation import distances, features
+from gan_dist.evaluation.distances import Moments, frechet_distance, kernel_distance, kernel_sums, moments
+from gan_dist.evaluation.evaluator import Evaluator, to_pixels
+from gan_dist.evaluation.features import extract, load_extractor
 from gan_dist.evaluation.figures import duplicates
+from gan_dist.evaluation.files import read_pngs
+from gan_dist.evaluation.memory import beside_nearest
 from gan_dist.evaluation.neighbours import compare, find_neighbours
 from gan_dist.evaluation.sliced import sliced_distance
-from gan_dist.storage.best import Best
-from gan_dist.tracking.alerts import ROWS, Watch
+from tests.conftest import DATA_DIR
 
-torch.manual_seed(0)
-REAL, FAKE = torch.randn(60, 4), torch.randn(50, 4) * 0.8 + 0.3
+NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 
-def test_frechet_distance() -> None:
-    one, other = torch.tensor([1.0, 4.0, 9.0]).double(), torch.tensor([4.0, 1.0, 9.0]).double()
-    turn = torch.linalg.qr(torch.randn(3, 3).double()).Q
-    a = Moments(torch.zeros(3).double(), turn @ one.diag() @ turn.T)
-    b = Moments(torch.tensor([3.0, 0.0, 4.0]).double(), turn @ other.diag() @ turn.T)
-    # Of covariances that commute: the distance of means and of deviations.
-    assert frechet_distance(a, b) == pytest.approx(25 + (1 - 2) ** 2 + (2 - 1) ** 2, abs=1e-9)
-    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-    first, second = moments(REAL), moments(FAKE)
-    values = torch.linalg.eigvals(first.covariance @ second.covariance).real.sqrt().sum()
-    traces = first.covariance.trace() + second.covariance.trace()
-    expected = (first.mean - second.mean).square().sum() + traces - 2 * values
-    assert frechet_distance(first, second) == pytest.approx(float(expected), abs=1e-9)
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_kernel_distance_is_of_all_pairs() -> None:
-    def kernel(x: Tensor, y: Tensor) -> float:
-        return float((x.double() @ y.double() / 4 + 1) ** 3)
+@pytest.fixture(scope="module")
+def mnist() -> dict[str, tuple[Tensor, Tensor]]:
+    """{split: (images, labels)}"""
+    try:
+        loaded = {
+            s: [load("mnist", str(DATA_DIR), s) for load in (load_images, load_labels)] for s in ("train", "test")
+        }
+    except UserError:
+        pytest.skip("MNIST cannot be had on this machine")
+    return {split: (torch.tensor(images), torch.tensor(labels).long()) for split, (images, labels) in loaded.items()}
 
-    within = []
-    for each in (REAL, FAKE):
-        pairs = [kernel(x, y) for i, x in enumerate(each) for j, y in enumerate(each) if i != j]
-        within.append(sum(pairs) / len(pairs))
-    between = sum(kernel(x, y) for x in REAL for y in FAKE) / (len(REAL) * len(FAKE))
-    assert kernel_distance(kernel_sums(REAL), kernel_sums(FAKE)) == pytest.approx(sum(within) - 2 * between, abs=1e-9)
+
+def from_pixels(pixels: Tensor) -> Tensor:
+    return pixels.unsqueeze(1).float() / 127.5 - 1
 
 
-def test_neighbours_one_by_one() -> None:
-    def radius(x: Tensor, k: int, among: Tensor) -> float:
-        return sorted(float((x - y).norm()) for y in among)[k]  # place 0 is x itself
+def test_frechet_distance_of_independent_dimensions() -> None:
+    """There it is |m - m'|^2 + the squared differences of the standard deviations."""
+    means, deviations = draw(2, 9), draw(2, 9, seed=1).abs()
+    one, other = (Moments(m, torch.diag(d**2)) for m, d in zip(means, deviations, strict=True))
+    expected = (means[0] - means[1]).square().sum() + (deviations[0] - deviations[1]).square().sum()
+    assert frechet_distance(one, other) == pytest.approx(expected.item(), rel=1e-12)
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-12)
 
-    def near(x: Tensor, others: Tensor, k: int) -> list[bool]:
-        return [float((x - y).norm()) <= radius(y, k, others) for y in others]
 
+@pytest.mark.parametrize("num", [1000, 6])  # with 6 the covariance has no full rank
+def test_frechet_distance_as_defined(num: int) -> None:
+    sets = draw(num, 8) @ draw(8, 8, seed=2), draw(num, 8, seed=1) + 1
+    (m, c), (n, d) = (moments(each) for each in sets)
+    root = torch.linalg.eigvals(c @ d).sqrt().sum().real  # the trace of (C C')^(1/2)
+    expected = (m - n).square().sum() + c.trace() + d.trace() - 2 * root
+    assert frechet_distance(moments(sets[0]), moments(sets[1])) == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_kernel_distance_as_defined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distances, "BLOCK", 4)  # several blocks, the last one not full
+    x, y = draw(11, 5), draw(7, 5, seed=1) + 0.5
+
+    def mean(a: Tensor, b: Tensor, leave_out_self: bool) -> float:
+        pairs = [(i, j) for i, j in itertools.product(range(len(a)), range(len(b))) if not (leave_out_self and i == j)]
+        return sum((float(a[i] @ b[j]) / 5 + 1) ** 3 for i, j in pairs) / len(pairs)
+
+    expected = mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
+    assert kernel_distance(kernel_sums(x), kernel_sums(y)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_divergence() -> None:
+    shares = distances.class_shares(torch.tensor([0, 0, 0, 1]))
+    real = torch.full((10,), 0.1, dtype=torch.float64)
+    assert distances.divergence(shares, real) == pytest.approx(0.75 * math.log(7.5) + 0.25 * math.log(2.5))
+    assert distances.divergence(real, real) == 0
+
+
+def test_neighbours_as_defined() -> None:
+    """In more than one block; by distances between all pairs."""
+    real, fake = draw(700, 3), draw(600, 3, seed=1) * 0.7 + 0.3
+    among = [torch.cdist(each, each).fill_diagonal_(torch.inf).sort(1) for each in (real, fake)]
+    found = find_neighbours(fake)
+    assert torch.equal(found.nearest, among[1].indices[:, 0])
+    between = torch.cdist(fake, real)
+    third, fifth = (among[0].values[:, k - 1] for k in (3, 5))
     expected = {
-        "precision": np.mean([any(near(x, REAL, 3)) for x in FAKE]),
-        "recall": np.mean([any(near(x, FAKE, 3)) for x in REAL]),
-        "density": np.mean([sum(near(x, REAL, 5)) / 5 for x in FAKE]),
-        "coverage": np.mean([min(float((x - y).norm()) for y in FAKE) <= radius(x, 5, REAL) for x in REAL]),
+        "precision": (between <= third).any(1).double().mean().item(),
+        "recall": (between <= among[1].values[:, 2:3]).any(0).double().mean().item(),
+        "density": (between <= fifth).sum(1).double().mean().item() / 5,
+        "coverage": (between.min(0).values <= fifth).double().mean().item(),
     }
-    assert compare(find_neighbours(REAL), find_neighbours(FAKE)) == pytest.approx(expected)
-    assert 0 < expected["precision"] < 1
+    assert compare(find_neighbours(real), found) == pytest.approx(expected, rel=1e-12)
 
 
-def test_classes_and_duplicates() -> None:
-    shares = class_shares(torch.tensor([0, 0, 1, 2]))
-    real = torch.tensor([0.5, 0.25, 0.25] + [0.0] * 7).double()
-    assert divergence(shares, real) == pytest.approx(0)
-    assert divergence(class_shares(torch.zeros(4).long()), real) == pytest.approx(np.log(2))
-    pixels = torch.randint(0, 256, (10, 28, 28), dtype=torch.uint8)
-    pixels[3] = pixels[7]
-    assert duplicates(pixels, find_neighbours(pixels.flatten(1)).nearest) == pytest.approx(0.2)
+def test_neighbours_of_sets_whose_figures_are_known() -> None:
+    half, other_half = draw(300, 4), draw(300, 4, seed=1) + 100
+    real = find_neighbours(torch.cat([half, other_half]))
+    assert compare(real, real) == {"precision": 1, "recall": 1, "density": pytest.approx(1, abs=0.3), "coverage": 1}
+    one_mode = compare(real, find_neighbours(half))
+    assert (one_mode["precision"], one_mode["recall"], one_mode["coverage"]) == (1, 0.5, 0.5)
+    assert set(compare(real, find_neighbours(half + 1000)).values()) == {0}
 
 
-def test_sliced_distance_grows() -> None:
-    one = torch.randint(0, 256, (40, 28, 28), dtype=torch.uint8)
-    assert sliced_distance(one, one) == 0
-    blurred = (one.float() + one.float().roll(1, dims=1)) / 2
-    little = sliced_distance(one, torch.lerp(one.float(), blurred, 0.2).byte())
-    assert 0 < 2 * little < sliced_distance(one, blurred.byte())
+def test_duplicates() -> None:
+    pixels = (draw(20, 28, 28) * 40 + 128).clamp(0, 255).byte()
+    pixels[7] = pixels[3]
+    pixels[11] = pixels[5]
+    pixels[11, 0, :3] ^= 1  # three pixels by one level
+    nearest = find_neighbours(pixels.double().flatten(1)).nearest
+    assert duplicates(pixels, nearest) == 4 / 20
+
+
+def test_pixels_are_those_of_a_png_file() -> None:
+    assert to_pixels(torch.tensor([-1, 0.999, 7, math.nan]).view(1, 1, 2, 2)).flatten().tolist() == [0, 255, 255, 0]
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    assert torch.equal(to_pixels(from_pixels(levels)), levels)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_extractor_is_named_by_its_file(name: str) -> None:
+    extractor = load_extractor(name)
+    assert extractor is not None
+    file = Path(features.__file__).parent / "extractors" / f"{name}.safetensors"
+    assert extractor.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    weights = sum(parameter.numel() for parameter in extractor.network.parameters())
+    assert 100_000 < weights < 200_000
+    assert load_extractor("kmnist") is None
+
+
+def test_extractor_recognises_digits_and_knows_the_real_ones(mnist: dict[str, tuple[Tensor, Tensor]]) -> None:
+    extractor = load_extractor("mnist")
+    assert extractor is not None
+    for split, (_, labels) in mnist.items():
+        assert torch.equal(distances.class_shares(labels), extractor.splits[split].shares)
+    images, labels = mnist["test"]
+    found, classes = extract(extractor.network, images)
+    assert (classes == labels).double().mean() >= 0.994
+    assert frechet_distance(moments(found), extractor.splits["test"].moments) < 1e-6
+
+
+def test_floor_is_what_real_images_get(mnist: dict[str, tuple[Tensor, Tensor]]) -> None:
+    """And what is wrong with images shows in the figures that are for it."""
+    chosen = torch.from_numpy(permutation(0, 0, 60_000)[:10_000])
+    pixels, labels = (each[chosen] for each in mnist["train"])
+    evaluator = Evaluator("mnist", str(DATA_DIR))
+    figures = evaluator(lambda rows: from_pixels(pixels[rows.start : rows.stop]), labels)
+    floor = dict(evaluator.description["floor"])
+    assert floor.pop("num") == evaluator.num
+    assert figures == pytest.approx(floor, rel=1e-3, abs=1e-5)
+
+    def worse(pixels: Tensor) -> dict[str, float]:
+        evaluator.num = len(pixels)
+        found = evaluator(lambda rows: from_pixels(pixels[rows.start : rows.stop]))
+        assert found is not None
+        return found
+
+    no_ones = worse(pixels[labels != 1][:2000])
+    assert no_ones["digit_kl"] > 50 * floor["digit_kl"]
+    assert no_ones["coverage"] < worse(pixels[:2000])["coverage"] - 0.02
+    assert worse(pixels[:500].repeat(4, 1, 1))["duplicates"] == 1
+    noise = worse((pixels[:2000] + draw(2000, 28, 28) * 40).clamp(0, 255).byte())
+    assert noise["frechet_distance"] > 20 * floor["frechet_distance"]
+    assert noise["precision"] < floor["precision"] / 2
 
 
 def test_figures_without_real_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The distance and what else needs only their statistics, as with mnist-5k on a machine without MNIST."""
-    monkeypatch.setattr("gan_dist.data.mnist._cache_folders", lambda: [])
-    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
-    report = Evaluator("mnist-5k", str(tmp_path), num=50)(lambda rows: torch.zeros(len(rows), 1, 28, 28))
-    assert report is not None
-    assert report.keys() == {"frechet_distance", "digit_kl", "largest_class", "duplicates"}
-    assert report["duplicates"] == 1
+    for name, value in {"XDG_CACHE_HOME": str(tmp_path), **NO_NETWORK}.items():
+        monkeypatch.setenv(name, value)
+    evaluator = Evaluator("mnist-5k", str(tmp_path), num=100)
+    figures = evaluator(lambda rows: draw(len(rows), 1, 28, 28))
+    assert figures is not None
+    assert set(figures) == {"frechet_distance", "digit_kl", "largest_class", "duplicates"}
+    with pytest.raises(MissingError, match=r"t10k-images-idx3-ubyte\.gz is not there"):
+        Evaluator("kmnist", str(tmp_path))  # it has no extractor
+    with pytest.raises(UserError, match="9 images are too few"):
+        Evaluator("mnist", str(tmp_path), num=9)
 
 
-def test_classes_are_drawn_by_their_frequencies() -> None:
-    frequencies = torch.tensor([0.5, 0.2, 0.3])
-    labels = drawn_classes(0, range(20_000), frequencies)
-    assert (labels.bincount(minlength=3) / 20_000).tolist() == pytest.approx(frequencies.tolist(), abs=0.02)
-    assert torch.equal(labels[100:300], drawn_classes(0, range(100, 300), frequencies))
-    numbers = uniform(1, Stream.STEP, [0, 40], 20, 6)
-    assert torch.equal(numbers[1], uniform(1, Stream.STEP, [40], 20, 6)[0])
-    assert numbers.min() >= 0
-    assert numbers.max() < 1
-    assert torch.equal(numbers.float().double(), numbers)
+def test_sliced_distance(mnist: dict[str, tuple[Tensor, Tensor]]) -> None:
+    some, others = mnist["test"][0][:500], mnist["train"][0][:500]
+    assert sliced_distance(some, some) == 0
+    noisy = (others + draw(500, 28, 28) * 30).clamp(0, 255).byte()
+    assert 0 < 1.5 * sliced_distance(some, others) < sliced_distance(some, noisy)
 
 
-def test_clusters_are_of_like_images() -> None:
-    kinds = np.random.default_rng(0).integers(0, 256, (3, 28, 28))
-    which = np.arange(300) % 3
-    noise = np.random.default_rng(1).integers(-10, 10, (300, 28, 28))
-    images = (kinds[which] + noise).clip(0, 255).astype(np.uint8)
-    found = cluster(images, 3, seed=1)
-    assert len({(a, b) for a, b in zip(which.tolist(), found.tolist(), strict=True)}) == 3
-    assert np.array_equal(found, cluster(images, 3, seed=1))
+def test_png_files(tmp_path: Path) -> None:
+    levels = np.arange(60, dtype=np.uint8)
+    for level in levels:
+        Image.fromarray(np.full((28, 28), level)).save(tmp_path / f"{level:02}.png")
+    assert to_pixels(read_pngs(tmp_path, 100))[:, 3, 4].tolist() == levels.tolist()
+    some = to_pixels(read_pngs(tmp_path, 20))[:, 0, 0]
+    assert len(some.unique()) == 20
+    assert some.max() > 40  # not the first ones
+    file = tmp_path / "more" / "last.png"
+    file.parent.mkdir()
+    Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(file)
+    with pytest.raises(UserError, match=f"^{file}: is 28 x 28 of mode RGB; "):
+        read_pngs(tmp_path, 100)
+    Image.fromarray(draw(28, 28).mul(99).byte().numpy()).save(file)
+    for content in (b"no picture", file.read_bytes()[:300]):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=f"^{file}: cannot be read as PNG .*; delete it$"):
+            read_pngs(tmp_path, 100)
 
 
-def test_best_stays_as_long_as_a_checkpoint_needs_it(tmp_path: Path) -> None:
-    def offer(best: Best, step: int, figure: float) -> None:
-        best.offer(step, figure, lambda folder: folder.mkdir())
-
-    best = Best(tmp_path, {}, 0)
-    assert best.step is None
-    for step, figure in ((10, 3.0), (20, 4.0), (30, 2.0), (40, 1.0)):
-        if step == 20:
-            (tmp_path / "checkpoints" / "step_00000015").mkdir(parents=True)
-        offer(best, step, figure)
-    assert best.step == 40
-    assert sorted(folder.name for folder in best.folder.iterdir()) == [
-        "step_00000010",
-        "step_00000030",
-        "step_00000040",
-    ]
-    resumed = Best(tmp_path, {10: 3.0}, 15)
-    assert resumed.step == 10
-    (tmp_path / "checkpoints" / "step_00000015").rename(tmp_path / "checkpoints" / "step_00000025")
-    offer(resumed, 20, 2.5)
-    assert [folder.name for folder in best.folder.iterdir()] == ["step_00000020"]
-
-
-def test_alerts_of_evaluations() -> None:
-    watch = Watch()
-
-    def titles(figure: float, largest: float) -> list[str]:
-        return [alert.title for alert in watch.evaluation(1, {"eval_largest_class": largest}, figure, 1.0)]
-
-    assert titles(1.5, 0.2) == []
-    assert titles(2.5, 0.95) == ["One class", "Worse"]
-    assert titles(2.5, 0.95) == []  # once
-    assert titles(1.5, 0.2) == []
-    assert titles(2.5, 0.2) == ["Worse"]
-    numbers = {"accuracy_real": 0.5, "accuracy_fake": 0.5, "logit_real": 0.1, "logit_fake": 0.1}
-    alerts = [watch.row(step, numbers) for step in range(2 * ROWS)]
-    assert [alert.title for alert in alerts if alert] == ["D does not learn"]
+def test_neighbours_in_training_images() -> None:
+    training = (draw(25_000, 2, 2) * 40 + 128).clamp(0, 255).byte()  # more than are compared at once
+    training[24_000] = training[7]
+    rows = beside_nearest(from_pixels(training[[7, 12_345]]), training).view(2, 4, 2, 2)
+    assert torch.equal(rows[0, 1], rows[0, 0])
+    assert torch.equal(rows[0, 2], rows[0, 0])
+    everything = torch.cdist(from_pixels(training[12_345:12_346]).flatten(1), from_pixels(training).flatten(1))
+    near = everything.topk(3, largest=False).values
+    assert torch.allclose((rows[1, 1:] - rows[1, 0]).flatten(1).norm(dim=1), near[0], atol=1e-3)
