@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -67,13 +68,17 @@ class Evaluator:
             if self._extractor is None:
                 raise
             logger.warning("precision, recall and other figures of single images are left out: %s", reason(error))
-        if self._extractor:
-            self._extractor.network.to(self.device)
-            known = self._extractor.splits[split]
-            pairs = None
-            if self._real_pixels is not None:
-                pairs = pairs_of(extract(self._extractor.network, self._real_pixels)[0])
-            self._real = Reference(known.moments.to(self.device), known.shares.to(self.device), pairs)
+
+    @cached_property
+    def _real(self) -> Reference:
+        """Computed with the first images to measure, so that training does not start a second later."""
+        assert self._extractor is not None
+        self._extractor.network.to(self.device)
+        known = self._extractor.splits[self.description["split"]]
+        pairs = None
+        if self._real_pixels is not None:
+            pairs = pairs_of(extract(self._extractor.network, self._real_pixels)[0])
+        return Reference(known.moments.to(self.device), known.shares.to(self.device), pairs)
 
     def __call__(self, generate: Callable[[range], Tensor], labels: Tensor | None = None) -> dict[str, float] | None:
         """The figures on process 0, None on the others.
@@ -92,8 +97,9 @@ class Evaluator:
                 "sliced_distance": sliced_distance(self._real_pixels, pixels),
                 "duplicates": duplicates(pixels, nearest),
             }
+        real = self._real
         features, classes = extract(self._extractor.network, pixels)
-        return measure(self._real, pixels, features, classes, None if labels is None else labels.to(self.device))
+        return measure(real, pixels, features, classes, None if labels is None else labels.to(self.device))
 
     @torch.no_grad()
     def _collect(self, generate: Callable[[range], Tensor]) -> Tensor | None:

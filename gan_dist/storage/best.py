@@ -17,6 +17,8 @@ class Best:
         """figures: {step: figure} of what was evaluated until now; step: that are done. Raises OSError."""
         self.folder, self.figures = folder / "best", figures
         self._checkpoints = folder / "checkpoints"
+        if self.folder.exists():
+            atomic.clean(self.folder)
         for later in newest_first(self.folder):
             if self._step(later) > step:
                 atomic.remove_folder(later)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_dist.config.options import Config
 from gan_dist.data.mnist import MissingError
+from gan_dist.distributed.processes import run_first
 from gan_dist.errors import reason
 from gan_dist.evaluation.drawn import Drawn
 from gan_dist.evaluation.evaluator import Evaluator
@@ -45,17 +46,7 @@ class Quality:
         self._labels = None if config.model.clusters else self._drawn.labels(range(num))  # clusters are no classes
         self._evaluator: Evaluator | None = None
         if self.every:
-            try:
-                self._evaluator = Evaluator(
-                    config.data.dataset,
-                    config.data.data_dir,
-                    num=num,
-                    process_index=accelerator.process_index,
-                    num_processes=accelerator.num_processes,
-                    device=device,
-                )
-            except MissingError as error:  # on the main process alone
-                logger.warning("no evaluation: %s", error)
+            self._evaluator = run_first(accelerator, accelerator.is_main_process, lambda: _make(config, accelerator))
             if not broadcast(torch.tensor(self._evaluator is not None, device=device)):
                 self.every = 0
 
@@ -111,3 +102,19 @@ class Quality:
             logger.warning("step %s: the best generator was not saved (%s)", step, reason(error))
         row = {EVAL + name: value for name, value in figures.items()}
         return row | {EVAL + "seconds": round(time.monotonic() - start, 2)}
+
+
+def _make(config: Config, accelerator: Accelerator) -> Evaluator | None:
+    """None, on the main process alone, if what it needs is not to be had. Raises UserError for a damaged file."""
+    try:
+        return Evaluator(
+            config.data.dataset,
+            config.data.data_dir,
+            num=config.output.eval_images,
+            process_index=accelerator.process_index,
+            num_processes=accelerator.num_processes,
+            device=accelerator.device,
+        )
+    except MissingError as error:
+        logger.warning("no evaluation: %s", error)
+        return None
