@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from gan_dist.data.mnist import MissingError, load_images, load_labels
-from gan_dist.data.order import permutation
+from gan_dist.data.order import Stream, normal, permutation
 from gan_dist.errors import UserError
 from gan_dist.evaluation import distances, features
 from gan_dist.evaluation.distances import Moments, frechet_distance, kernel_distance, kernel_sums, moments
+from gan_dist.evaluation.drawn import Drawn
 from gan_dist.evaluation.evaluator import Evaluator, to_pixels
 from gan_dist.evaluation.features import extract, load_extractor
 from gan_dist.evaluation.figures import duplicates
@@ -23,6 +24,7 @@ from gan_dist.evaluation.files import read_pngs
 from gan_dist.evaluation.memory import beside_nearest
 from gan_dist.evaluation.neighbours import compare, find_neighbours
 from gan_dist.evaluation.sliced import sliced_distance
+from gan_dist.models import dcgan
 from tests.conftest import DATA_DIR
 
 NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
@@ -146,6 +148,35 @@ def test_extractor_recognises_digits_and_knows_the_real_ones(mnist: dict[str, tu
     found, classes = extract(extractor.network, images)
     assert (classes == labels).double().mean() >= 0.994
     assert frechet_distance(moments(found), extractor.splits["test"].moments) < 1e-6
+
+
+def test_extractor_recognises_clothes() -> None:
+    extractor = load_extractor("fashion-mnist")
+    assert extractor is not None
+    try:
+        images, labels = (load("fashion-mnist", str(DATA_DIR), "test") for load in (load_images, load_labels))
+    except UserError as error:
+        pytest.skip(str(error))
+    _, classes = extract(extractor.network, torch.tensor(images))
+    assert (classes == torch.tensor(labels)).double().mean() >= 0.92
+
+
+@pytest.mark.parametrize("num_classes", [0, 10])
+def test_images_to_evaluate_are_drawn_by_row(num_classes: int) -> None:
+    """In one piece or in several, also of fewer images than go through the generator at once."""
+    torch.manual_seed(0)
+    generator = dcgan.Generator(latent_dim=6, num_classes=num_classes, width=4).train()
+    drawn = Drawn(generator, 6, 3, torch.full((num_classes,), 1 / num_classes) if num_classes else None)
+    whole = drawn(range(37))
+    assert generator.training  # as it was
+    assert whole.shape == (37, 1, 28, 28)
+    for rows in (range(7), range(7, 30), range(30, 37)):
+        torch.testing.assert_close(drawn(rows), whole[rows.start : rows.stop])
+    (noise,) = normal(3, Stream.EVALUATION, [0], 37, 6).float()
+    labels = drawn.labels(range(37))
+    assert (labels is not None) == (num_classes > 0)
+    with torch.no_grad():
+        torch.testing.assert_close(generator.eval()(noise, *(() if labels is None else (labels,))), whole)
 
 
 def test_floor_is_what_real_images_get(mnist: dict[str, tuple[Tensor, Tensor]]) -> None:
