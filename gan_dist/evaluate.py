@@ -10,6 +10,7 @@ from gan_dist.arguments import Parser
 from gan_dist.config.parsing import read_whole
 from gan_dist.data.sources import SOURCES
 from gan_dist.errors import UserError, exit_code
+from gan_dist.evaluation import LEAST_IMAGES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,19 +29,20 @@ def main() -> int:
     parser.add_argument("--dataset", choices=SOURCES, help="real images [that of the weights; of PNG files mnist]")
     parser.add_argument("--data-dir", default="data", help="folder of data sets [%(default)s]")
     parser.add_argument("--model", metavar="FILE.py", help="the networks, if they are not of gan_dist: RUN/model.py")
-    parser.add_argument("--seed", default="0", help="seed of noise and labels [%(default)s]")
+    parser.add_argument("--seed", help="seed of noise and labels [that of the run]")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--neighbours", metavar="FILE.png", help="draw images beside their nearest training images")
     options = parser.parse_args()
-    num, seed = read_whole("--num", options.num), read_whole("--seed", options.seed)
-    if num < 10:
-        raise UserError(f"--num {num}: must be at least 10")
-    if seed < 0:
-        raise UserError(f"--seed {seed}: must be from 0 to 2**63 - 1")
+    num = read_whole("--num", options.num)
+    if num < LEAST_IMAGES:
+        raise UserError(f"--num {num}: must be at least {LEAST_IMAGES}")
+    seed = None if options.seed is None else _read_seed(options.seed)
     data_dir = os.path.expanduser(options.data_dir)
     picture = options.neighbours and Path(os.path.expanduser(options.neighbours))
     if picture and not picture.parent.is_dir():
         raise UserError(f"--neighbours {options.neighbours}: there is no folder {picture.parent}; make it")
+    if picture and picture.suffix != ".png":
+        raise UserError(f"--neighbours {options.neighbours}: must be the name of a .png file")
 
     from gan_dist.evaluation.drawn import Drawn  # here, so that --help and errors do not wait for torch
     from gan_dist.evaluation.evaluator import Evaluator
@@ -58,6 +60,7 @@ def main() -> int:
     else:
         generator = load_generator(source, options.model, options.which)
         dataset = options.dataset or _dataset_of(generator, options.source)
+        seed = _read_seed(str(generator.run_seed)) if seed is None else seed
         generate = Drawn(generator, generator.latent_dim, seed, _frequencies(generator))  # type: ignore[arg-type]
         labels = generate.labels(range(num)) if _asks_for_classes(generator) else None
         if (shape := tuple(generate(range(1)).shape[1:])) != (1, 28, 28):
@@ -70,6 +73,13 @@ def main() -> int:
     report = {**figures, **evaluator.description}
     print(json.dumps(report) if options.json else _table(options.source, report))
     return 0
+
+
+def _read_seed(word: str) -> int:
+    seed = read_whole("--seed", word)
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must be from 0 to 2**63 - 1")
+    return seed
 
 
 def _is_of_pngs(source: Path) -> bool:

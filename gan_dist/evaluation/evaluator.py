@@ -67,7 +67,7 @@ class Evaluator:
         except MissingError as error:
             if self._extractor is None:
                 raise
-            logger.warning("precision, recall and other figures of single images are left out: %s", reason(error))
+            logger.warning("kernel_distance, precision, recall, density and coverage are left out: %s", reason(error))
 
     @cached_property
     def _real(self) -> Reference:

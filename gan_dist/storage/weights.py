@@ -62,7 +62,7 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
     Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
-    It has `latent_dim`, `num_classes` (0 without labels) and `trained_on`, the name of a data set; noise
+    It has `latent_dim`, `num_classes` (0 without labels), `trained_on`, the name of a data set, and `run_seed`; noise
     [N, latent_dim] and then labels [N] -> images [N, 1, 28, 28] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
@@ -161,6 +161,7 @@ def _telling(words: str) -> Iterator[None]:
 def _ready(generator: nn.Module, options: Mapping[str, Any]) -> nn.Module:
     """options: what is recorded of those of the run."""
     generator.trained_on = options.get("dataset")  # type: ignore[assignment]
+    generator.run_seed = options.get("seed", 0)
     generator.has_clusters = options.get("clusters") not in (None, "None")  # type: ignore[assignment]
     generator.float().eval()
     for name, tensor in generator.state_dict().items():
