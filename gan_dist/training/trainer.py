@@ -28,6 +28,7 @@ from gan_dist.tracking.alerts import Alert
 from gan_dist.tracking.meter import Meter
 from gan_dist.tracking.tracker import Tracker
 from gan_dist.training.describe import VERSIONS, describe, summary
+from gan_dist.training.memory import keep_freed_memory
 from gan_dist.training.progress import Progress, results
 from gan_dist.training.quality import Quality
 from gan_dist.training.resume import resume, run_path
@@ -78,6 +79,8 @@ class Trainer:
         self.config = config
         self.accelerator = make_accelerator(config.run.mixed_precision, config.checkpoint.timeout_minutes)
         numerics.set_up(config.run.matmul_precision, config.run.deterministic)
+        if self.accelerator.device.type == "cpu":
+            keep_freed_memory()
         self.is_main = self.accelerator.is_main_process
         is_local_main = self.accelerator.is_local_main_process
         images, labels = run_first(self.accelerator, is_local_main, lambda: load_data(config))
