@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see what _PUBLI
     from gan_dist.adversarial.penalties import Penalties as Penalties
     from gan_dist.adversarial.penalties import Penalty as Penalty
     from gan_dist.adversarial.schedule import Schedule as Schedule
+    from gan_dist.adversarial.step import DRAWS_OF_A_STEP as DRAWS_OF_A_STEP
     from gan_dist.adversarial.step import AdversarialStep as AdversarialStep
     from gan_dist.adversarial.step import Batch as Batch
     from gan_dist.adversarial.step import StepResult as StepResult
@@ -46,7 +47,7 @@ _PUBLIC = {
     "gan_dist.adversarial.optimizer": "ScaledOptimizer make_adam",
     "gan_dist.adversarial.penalties": "Penalties Penalty",
     "gan_dist.adversarial.schedule": "Schedule",
-    "gan_dist.adversarial.step": "AdversarialStep Batch StepResult",
+    "gan_dist.adversarial.step": "DRAWS_OF_A_STEP AdversarialStep Batch StepResult",
     "gan_dist.data.batches": "Batches",
     "gan_dist.data.mnist": "load_images load_labels",
     "gan_dist.data.order": "Stream image_indices normal seed_of_networks uniform",
