@@ -12,7 +12,7 @@ from gan_dist.errors import exit_code
 
 
 def main() -> int:
-    config = parse(sys.argv[1:])
+    config = parse(sys.argv[1:], command="download")
     place = config.data.dataset, config.data.data_dir
     images = load_images(*place)
     if config.model.conditional and config.model.clusters is None:

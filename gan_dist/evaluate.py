@@ -11,6 +11,7 @@ from gan_dist.config.parsing import read_whole
 from gan_dist.data.sources import SOURCES
 from gan_dist.errors import UserError, exit_code
 from gan_dist.evaluation import LEAST_IMAGES
+from gan_dist.invocation import COMMANDS, command
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,7 +20,7 @@ NUM_BESIDE = 16  # samples in the picture of --neighbours
 
 
 def main() -> int:
-    parser = Parser(prog="gan_dist.evaluate", description="Measure the images of a generator against real ones.")
+    parser = Parser(prog=command("evaluate"), description=COMMANDS["evaluate"])
     parser.add_argument("source", help="run folder, checkpoint, folder of weights, or a folder of PNG files")
     parser.add_argument("--which", choices=("last", "best"), default="last", help="generator of a run [%(default)s]")
     parser.add_argument(

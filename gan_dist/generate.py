@@ -7,10 +7,11 @@ from pathlib import Path
 from gan_dist.arguments import Parser
 from gan_dist.config.parsing import read_whole
 from gan_dist.errors import UserError, exit_code
+from gan_dist.invocation import COMMANDS, command
 
 
 def main() -> int:
-    parser = Parser(prog="gan_dist.generate", description="Draw images from a trained generator.")
+    parser = Parser(prog=command("generate"), description=COMMANDS["generate"])
     parser.add_argument("weights", help="run folder, checkpoint, or a folder with model.safetensors")
     parser.add_argument("--which", choices=("last", "best"), default="last", help="generator of a run [%(default)s]")
     parser.add_argument("--num", default="64", help="images in the picture [%(default)s]")

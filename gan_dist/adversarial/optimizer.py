@@ -11,13 +11,21 @@ class ScaledOptimizer:
     """The optimizer of one network, with a loss scaler of its own.
 
     A scaler that both networks share would halve its scale for both when one overflows, grow twice as fast, and
-    unscale the gradients of one with the scale of the other. Without fp16 the scaler is switched off and does
-    nothing. max_norm: gradients are clipped to this Euclidean norm, if it is not None.
+    unscale the gradients of one with the scale of the other.
+
+    network: before Accelerate prepares it. optimizer: over its parameters that are not frozen. scaler: for fp16; one
+    that is switched off, or None, does nothing. max_norm: gradients are clipped to this Euclidean norm, if not None.
     """
 
-    def __init__(self, network: nn.Module, optimizer: Optimizer, scaler: GradScaler, max_norm: float | None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Optimizer,
+        scaler: GradScaler | None = None,
+        max_norm: float | None = None,
+    ) -> None:
         self.network, self.optimizer = network, optimizer
-        self.scaler, self.max_norm = scaler, max_norm
+        self.scaler, self.max_norm = scaler or GradScaler(enabled=False), max_norm
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a scalar loss."""
@@ -38,7 +46,7 @@ class ScaledOptimizer:
         self.optimizer.zero_grad()
 
     def tensors(self) -> dict[str, Tensor]:
-        """{name: live tensor} of the optimizer's state."""
+        """{name: live tensor} of the optimizer's state. Only `make_adam` has all of it before the first step."""
         return {
             f"{name}.{key}": tensor
             for name, parameter in self.network.named_parameters()
@@ -47,8 +55,11 @@ class ScaledOptimizer:
         }
 
 
-def make_adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
-    """Adam for the parameters that are not frozen."""
+def make_adam(network: nn.Module, lr: float, betas: tuple[float, float] = (0.5, 0.999)) -> Adam:
+    """Adam for the parameters that are not frozen, once they are on their device.
+
+    lr: learning rate. betas: decay rates of its two moments; the default is that of DCGAN (Radford et al., ICLR 2016).
+    """
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = Adam(parameters, lr, betas, fused=True)
     # The state that Adam would make in its first step, here already, so that a checkpoint can be loaded into it.

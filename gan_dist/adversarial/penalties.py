@@ -12,11 +12,14 @@ class Penalty(NamedTuple):
     """A weight, and every how many steps it counts; it then counts for all of them."""
 
     weight: float
-    every: int
+    every: int = 1
 
     def now(self, step: int) -> float:
         """The weight at step 1, 2, ...: 0 where the penalty is left out."""
         return self.weight * self.every if step % self.every == 0 else 0.0
+
+
+NONE = Penalty(0.0)
 
 
 class Penalties:
@@ -24,10 +27,11 @@ class Penalties:
     converge?", ICML 2018), lazily (Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020),
     and the penalty of WGAN-GP on images between them (Gulrajani et al., NeurIPS 2017).
 
-    discriminator: before Accelerate has prepared it. between: weight of the last, at every step.
+    discriminator: before Accelerate has prepared it, and after `make_global`. between: weight of the last, at every
+    step.
     """
 
-    def __init__(self, discriminator: nn.Module, r1: Penalty, r2: Penalty, between: float) -> None:
+    def __init__(self, discriminator: nn.Module, r1: Penalty = NONE, r2: Penalty = NONE, between: float = 0.0) -> None:
         # Accelerate puts its autocast into `forward` of the module that it prepares. This one shares its weights,
         # layers and hooks, and computes in their type.
         self.discriminator = copy.copy(discriminator)

@@ -4,6 +4,7 @@ import contextlib
 from typing import NamedTuple
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,6 +12,7 @@ from gan_dist.adversarial.augment import DRAWS, Augment
 from gan_dist.adversarial.objectives import OBJECTIVES, Objective
 from gan_dist.adversarial.optimizer import ScaledOptimizer
 from gan_dist.adversarial.penalties import Penalties
+from gan_dist.models._behaviour import looks_across_batch, unchanged
 
 
 class Batch(NamedTuple):
@@ -64,10 +66,13 @@ class AdversarialStep:
 
     generator, discriminator: as `Accelerator.prepare` returns them. optimizer_g, optimizer_d: over the modules inside.
     accumulate: parts that a batch is split into, to save memory; the gradients are the mean over the whole batch.
-    apart: D runs on real and on generated images separately, as it must if it has a layer such as BatchNorm.
-    num_classes: of labels. mismatch: weight of a term of D's loss that compares the logit of a real image with its own
-    label to that with another one, after the matching-aware discriminator of Reed et al., "Generative adversarial text
-    to image synthesis", ICML 2016; D then takes labels [N, 2] and gives logits [N, 2].
+    num_classes: of labels, if the networks take any. penalties, augment: need a batch with `uniform`, but for R1 and
+    R2.
+    mismatch: weight of a term of D's loss that compares the logit of a real image with its own label to that with
+    another one, after the matching-aware discriminator of Reed et al., "Generative adversarial text to image
+    synthesis", ICML 2016; D then takes labels [N, 2] and gives logits [N, 2].
+    apart: whether D runs on real and on generated images separately, as it must if it has a layer such as BatchNorm;
+    None until `settle` has found it out, which the first step calls if nobody did.
     """
 
     def __init__(
@@ -76,22 +81,26 @@ class AdversarialStep:
         discriminator: nn.Module,
         optimizer_g: ScaledOptimizer,
         optimizer_d: ScaledOptimizer,
+        *,
         accumulate: int = 1,
-        apart: bool = False,
         objective: Objective = OBJECTIVES["bce"],
         penalties: Penalties | None = None,
         augment: Augment | None = None,
         num_classes: int = 0,
+        mismatch: float = 0.0,
     ) -> None:
-        self.num_classes, self.mismatch = num_classes, 0.0
+        self.num_classes, self.mismatch = num_classes, mismatch
         self.generator, self.discriminator = generator, discriminator
-        self.optimizer_g, self.optimizer_d, self.accumulate, self.apart = optimizer_g, optimizer_d, accumulate, apart
+        self.optimizer_g, self.optimizer_d, self.accumulate = optimizer_g, optimizer_d, accumulate
+        self.apart: bool | None = None
         self.objective, self.penalties, self.augment = objective, penalties, augment
         self._weights_d = [p for p in optimizer_d.network.parameters() if p.requires_grad]  # the rest stays frozen
 
     def __call__(self, batch: Batch, step: int = 1) -> StepResult:
-        """Step 1, 2, ..."""
+        """Step 1, 2, ...; all processes call it at once. step: for lazy penalties."""
         parts = batch.split(self.accumulate)
+        if self.apart is None:
+            self.settle(parts[0])
         raw_discriminator, last = self.optimizer_d.network, len(parts) - 1
         losses_d, losses_g, penalties, logits = [], [], [], []
 
@@ -143,6 +152,32 @@ class AdversarialStep:
         if self.mismatch:
             return (logits[0][:, 0], logits[1][:, 0]), logits[0][:, 1]
         return (logits[0], logits[1]), None
+
+    def settle(self, part: Batch) -> None:
+        """Run trial passes on a part of a batch, before the first step of every start; the networks stay as they are.
+
+        DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
+        rebuilt): with 4 or more processes the first step of a resumed run would differ in its last bits from the same
+        step of a run that never stopped.
+        """
+        generator, discriminator = self.optimizer_g.network, self.optimizer_d.network
+        inputs = [torch.cat([x, x]) for x in (part.real, *part.labels)]
+        self.apart = looks_across_batch(discriminator, inputs)
+        if dist.is_initialized():
+            with unchanged(generator), unchanged(discriminator):
+                self.generator(part.noise, *part.labels).sum().backward()
+                torch.cat(self.judge(part.real, part.real, part)[0]).sum().backward()
+            generator.zero_grad()
+            discriminator.zero_grad()
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """{part: {name: the live tensor}} of everything that a step changes, but for loss scalers: for a checkpoint."""
+        return {
+            "generator": dict(self.optimizer_g.network.state_dict()),
+            "discriminator": dict(self.optimizer_d.network.state_dict()),
+            "optimizer_g": self.optimizer_g.tensors(),
+            "optimizer_d": self.optimizer_d.tensors(),
+        }
 
     def _augmented(self, images: Tensor, part: Batch, use: int) -> Tensor:
         return self.augment(images, part.draws(use)) if self.augment else images

@@ -152,7 +152,7 @@ class Output:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Train a GAN. Start with `accelerate launch gan_dist/train.py [options]`."""
+    """Everything that a run can be told."""
 
     run: Run = Run()
     data: Data = Data()

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar, get_args, get_type_hints
 import tyro
 import yaml
 
+from gan_dist import invocation
 from gan_dist.errors import UserError, reason
 
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -30,8 +31,8 @@ class Options(Protocol):
 T = TypeVar("T", bound=Options)
 
 
-def parse_options(args: Sequence[str], default: T) -> T:
-    """Parse `args`; the rest is as in `default`. --help prints and exits. Raises UserError."""
+def parse_options(args: Sequence[str], default: T, command: str = "train") -> T:
+    """Parse `args`; the rest is as in `default`. --help of `command` prints and exits. Raises UserError."""
     message = io.StringIO()
     args = _read_numbers(args, _kinds(default))
     try:
@@ -40,7 +41,8 @@ def parse_options(args: Sequence[str], default: T) -> T:
                 type(default),
                 args=args,
                 default=default,
-                prog="train.py",
+                prog=invocation.command(command),
+                description=invocation.COMMANDS[command],
                 config=(tyro.conf.OmitArgPrefixes,),
                 return_unknown_args=True,
             )

@@ -12,15 +12,15 @@ from gan_dist.evaluation import LEAST_IMAGES
 from gan_dist.tracking import dashboards
 
 
-def parse(argv: Sequence[str]) -> Config:
-    """Resolve defaults < recipe < command line and check every value; --help prints and exits.
+def parse(argv: Sequence[str], command: str = "train") -> Config:
+    """Resolve defaults < recipe < command line and check every value; --help of `command` prints and exits.
 
     Raises UserError.
     """
     without_help = [word for word in argv if word not in ("-h", "--help")]
     recipe = os.path.expanduser(parse_options(without_help, Config()).run.recipe)
     preset = read_recipe(recipe, Config())
-    config = _expand_home(parse_options(argv, preset), preset.run.recipe)
+    config = _expand_home(parse_options(argv, preset, command), preset.run.recipe)
     _check(config, num_processes=_launched_processes())
     return config
 

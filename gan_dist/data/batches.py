@@ -37,7 +37,8 @@ class Batches:
 
     images: uint8 [num_images, 28, 28]; with `on_device` they lie on the device from the start, and no batch is copied.
     labels: int64 [num_images], if the networks take any. batch_size: of all processes together; accumulate: parts that
-    a step cuts it into. draws: whether the step needs uniform numbers. Raises UserError if the images fill no batch.
+    a step cuts it into. draws: whether the step needs uniform numbers. Raises UserError if the images fill no batch,
+    or if the processes cannot share one evenly.
     """
 
     def __init__(
@@ -58,6 +59,9 @@ class Batches:
         self.batch_size, self.latent_dim = batch_size, latent_dim
         if self.batch_size > len(images):
             raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
+        if self.batch_size % (accelerator.num_processes * accumulate):
+            sharers = f"{accelerator.num_processes} processes with --accumulate {accumulate}"
+            raise UserError(f"--batch-size {self.batch_size}: {sharers} cannot share it evenly")
         self.steps_per_epoch = len(images) // self.batch_size
         # With accumulation the parts of all processes together are the rows of a whole part, one after the other, so
         # that a BatchNorm sees the same rows whatever the number of processes.

@@ -1,6 +1,7 @@
 """Layers that look across the global batch, on any backend: torch's SyncBatchNorm refuses CPU tensors."""
 
 import math
+import os
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_dist.distributed.processes import several
+from gan_dist.errors import UserError
 
 
 class _AllReduceSum(torch.autograd.Function):
@@ -90,7 +92,12 @@ def make_global(network: nn.Module) -> None:
     A subclass keeps its own forward, and what that asks of BatchNorm's (`super().forward`) becomes global; one that
     calls `torch.nn.functional.batch_norm` itself stays as it is. In a single process nothing changes: the batch is the
     global batch, and torch's own is faster.
+
+    Call it after the Accelerator is made, which joins the processes, and before it prepares the network. Raises
+    UserError before that.
     """
+    if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise UserError("make_global: the processes of this job have not joined yet; make the Accelerator first")
     if not several():
         return
     for module in network.modules():

@@ -8,10 +8,10 @@ import psutil
 from accelerate.utils import parse_flag_from_env
 
 from gan_dist.errors import UserError
+from gan_dist.invocation import command, launch_with
 
 logger = logging.getLogger(__name__)
 
-HOW_TO_LAUNCH = "start it with accelerate launch --config_file accelerate_configs/cpu_2.yaml gan_dist/train.py"
 OTHER_KINDS = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # Accelerate's distributed_type
 # Each is how some launcher says how many processes it has started.
 SIZES = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
@@ -25,7 +25,8 @@ def check_config(mixed_precision: str | None) -> None:
     for kind in OTHER_KINDS:
         if parse_flag_from_env(f"ACCELERATE_USE_{kind}"):
             raise UserError(
-                f"distributed_type {kind}: each process must hold both networks whole; take one of accelerate_configs/"
+                f"distributed_type {kind}: each process must hold both networks whole; "
+                f"take a config that {command('accelerate_config')} lists"
             )
     precision = mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if precision not in ("no", "bf16", "fp16"):
@@ -42,12 +43,13 @@ def check_size(num_processes: int) -> None:
         if started > num_processes:
             raise UserError(
                 f"{name}={started}, but this process sees {num_processes} in its job: every copy would believe "
-                f"to be the first; {HOW_TO_LAUNCH}"
+                f"to be the first; start it with {launch_with('cpu_2')}"
             )
     if num_processes == 1 and _was_asked_for_several():
         logger.warning(
             "the launcher was asked for several processes and started one, as its config says; "
-            "take accelerate_configs/cpu_2.yaml or gpu_all.yaml"
+            "take one of several: cpu_2 or gpu_all (%s names its file)",
+            command("accelerate_config"),
         )
 
 

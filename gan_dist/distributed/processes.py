@@ -3,8 +3,7 @@
 import logging
 import os
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, parse_flag_from_env
+from torch import Tensor
 
 from gan_dist.distributed import gpus, launcher
 from gan_dist.distributed.interface import choose_interface
@@ -27,8 +27,6 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
 
     Raises UserError for a launch that would not train as one job.
     """
-    # torch 2.14 deprecates the only name of that switch which Accelerate 1.15 can pass on.
-    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
     launcher.check_config(mixed_precision)
     cpu = _on_cpu()
     if not cpu and torch.cuda.is_available():
@@ -108,6 +106,26 @@ def start_time() -> float:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return psutil.Process(os.getppid()).create_time()
     return time.time()
+
+
+def share(tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Give every process the main process's {part: {name: tensor}}, in place."""
+    if dist.is_initialized():
+        for group in tensors.values():
+            for tensor in group.values():
+                dist.broadcast(tensor, src=0)
+
+
+def share_text(text: str, device: torch.device) -> str:
+    """The main process's text, on every process. device: of this process."""
+    if not dist.is_initialized():
+        return text
+    content = torch.tensor(list(text.encode()), dtype=torch.uint8, device=device)
+    size = torch.tensor(len(content), device=device)
+    dist.broadcast(size, src=0)
+    content = content if dist.get_rank() == 0 else torch.empty(int(size), dtype=torch.uint8, device=device)
+    dist.broadcast(content, src=0)
+    return bytes(content.tolist()).decode()
 
 
 def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:

@@ -1,19 +1,59 @@
-"""The checkpoints of one run: finding the newest, and setting later ones aside when a run goes back."""
+"""The checkpoints of one run: going on from the newest, and setting later ones aside when a run goes back."""
 
 import contextlib
 import itertools
+import json
 import logging
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from accelerate import Accelerator
+
+from gan_dist import atomic
+from gan_dist.distributed.processes import run_first, share, share_text
+from gan_dist.errors import UserError
 from gan_dist.storage import checkpoint
-from gan_dist.storage.checkpoint import CheckpointError
+from gan_dist.storage.checkpoint import CheckpointError, Tensors
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+
+
+def resume(accelerator: Accelerator, folder: Path | str, tensors: Tensors) -> dict[str, Any]:
+    """Copy the newest sound checkpoint in a folder into `tensors`, in place -> its state; {"step": 0} without one.
+
+    All processes call it at once, and get the same. The main process alone reads, makes the folder if there is none,
+    and logs which checkpoints are skipped. tensors: {part: {name: tensor}} with names, types and shapes as they were
+    saved. Raises UserError on all processes if there are checkpoints and none is sound.
+    """
+
+    def read() -> dict[str, Any]:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            atomic.clean(Path(folder))
+            found = newest_sound(Path(folder), lambda path: _verified(path, tensors))
+        except (CheckpointError, OSError) as error:
+            raise UserError(f"{folder}: cannot be resumed from ({error}); name another folder") from None
+        if found is None:
+            return {"step": 0}
+        checkpoint.load_into(found[0], tensors)
+        return found[1]
+
+    is_main = accelerator.is_main_process
+    state = run_first(accelerator, is_main, lambda: read() if is_main else {})
+    state = json.loads(share_text(json.dumps(state), accelerator.device))
+    if state["step"]:
+        share(tensors)
+    return state
+
+
+def _verified(path: Path, tensors: Tensors) -> dict[str, Any]:
+    state = checkpoint.read_state(path)
+    checkpoint.verify(path, state, tensors)
+    return state
 
 
 def newest_first(folder: Path) -> list[Path]:

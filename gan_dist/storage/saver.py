@@ -22,12 +22,13 @@ class Saver:
     """Writes checkpoints on a thread of the main process while training goes on.
 
     Training waits only for the copy to the host. A save that fails is reported and tried again when the next is
-    due; `failure` says why the last one failed, or is None. every, minutes: steps and minutes between two saves,
-    whichever is sooner; keep: how many stay.
+    due; `failure` says why the last one failed, or is None. folder: of this job's checkpoints, step_N; it must be there
+    when the first is written. every, minutes: steps and minutes between two saves, whichever is sooner; keep: how many
+    stay.
     """
 
-    def __init__(self, folder: Path, every: int = 1000, minutes: float = 10.0, keep: int = 3) -> None:
-        self.folder, self.every, self.minutes, self.keep = folder, every, minutes, keep
+    def __init__(self, folder: Path | str, every: int = 1000, minutes: float = 10.0, keep: int = 3) -> None:
+        self.folder, self.every, self.minutes, self.keep = Path(folder), every, minutes, keep
         self.failure: str | None = None
         self.last_step = -1  # of the last save that was begun
         self._last_good: Path | None = None
@@ -39,8 +40,11 @@ class Saver:
         minutes = (time.monotonic() - self._last_time) / 60
         return step % self.every == 0 or minutes >= self.minutes
 
-    def save(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
-        """Copy `tensors` to the host and write them as `state["step"]`; `before` runs first, on the thread."""
+    def save(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], object] = lambda: None) -> None:
+        """Copy `tensors` to the host and write them as `state["step"]`; `before` runs first, on the thread.
+
+        state: what json can hold. Raises nothing; what goes wrong is logged, and in `failure` after `wait`.
+        """
         if self._thread and self._thread.is_alive():
             logger.info("waiting for the last checkpoint to be written")
         self.wait()
@@ -61,7 +65,7 @@ class Saver:
         if self._thread:
             self._thread.join()
 
-    def _write(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], None]) -> None:
+    def _write(self, tensors: Tensors, state: Mapping[str, Any], before: Callable[[], object]) -> None:
         target = self._target(state["step"])
         try:
             check_finite(state["step"], tensors)

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,8 +23,8 @@ from gan_dist.adversarial.step import AdversarialStep, Batch, StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.order import seed_of_networks
 from gan_dist.distributed.batchnorm import GlobalBatchNorm, MinibatchStd, make_global
-from gan_dist.distributed.processes import several
-from gan_dist.models._behaviour import draws_random_numbers, looks_across_batch, unchanged
+from gan_dist.distributed.processes import several, share
+from gan_dist.models._behaviour import draws_random_numbers, looks_across_batch
 from gan_dist.models._contract import make
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,9 @@ class TrainingState:
         )
         self.average = Average(self.generator, options.ema) if options.ema else None
         make_global(self.generator)
-        prepared_g, prepared_d = accelerator.prepare(self.generator, self.discriminator)
+        with warnings.catch_warnings():  # torch 2.14 deprecates the only name that Accelerate 1.15 can pass on
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+            prepared_g, prepared_d = accelerator.prepare(self.generator, self.discriminator)
         if self.average:
             self.average.network.to(accelerator.device)
         # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network, and its one loss
@@ -91,7 +94,7 @@ class TrainingState:
             prepared_d,
             optimizer_g,
             optimizer_d,
-            options.accumulate,
+            accumulate=options.accumulate,
             objective=objective,
             penalties=penalties,
             augment=Augment(config.data.augment) if config.data.augment else None,
@@ -114,22 +117,11 @@ class TrainingState:
         `batch` has the shapes of a part of a step's.
         """
         real, noise, labels, _ = batch
-        twice = [label.repeat(2) for label in labels]
-        networks = self.generator, self.discriminator
-        inputs = [noise, *labels], [torch.cat([real, real]), *twice]
-        looks = [looks_across_batch(*each) for each in zip(networks, inputs, strict=True)]
-        self.step.apart = looks[1]
+        self.step.settle(batch)
+        networks, inputs = (self.generator, self.discriminator), ([noise, *labels], [real, *labels])
+        looks = looks_across_batch(self.generator, inputs[0]), self.step.apart
         self.draws = any(draws_random_numbers(*each) for each in zip(networks, inputs, strict=True))
         self._warn_of_layers([network for network, yes in zip(networks, looks, strict=True) if yes])
-        # DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
-        # rebuilt), so with 4 or more processes the first step of a resumed run would differ in its last bits from the
-        # same step of a run that never stopped.
-        if dist.is_initialized():
-            with unchanged(self.generator), unchanged(self.discriminator):
-                self.step.generator(noise, *labels).sum().backward()
-                torch.cat(self.step.judge(real, real, batch)[0]).sum().backward()
-            self.step.generator.zero_grad()
-            self.step.discriminator.zero_grad()
 
     def _warn_of_layers(self, networks: list[nn.Module]) -> None:
         """Of layers that look across the batch of one process, where there are several."""
@@ -160,13 +152,7 @@ class TrainingState:
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes."""
         average = {"average": dict(self.average.network.state_dict())} if self.average else {}
-        return {
-            **average,
-            "generator": dict(self.generator.state_dict()),
-            "discriminator": dict(self.discriminator.state_dict()),
-            "optimizer_g": self.optimizers["g"].tensors(),
-            "optimizer_d": self.optimizers["d"].tensors(),
-        }
+        return {**average, **self.step.tensors()}
 
     def scaler_states(self) -> dict[str, dict[str, float]]:
         """Of both loss scalers, for a checkpoint; empty ones without fp16."""
@@ -195,9 +181,7 @@ class TrainingState:
         """Give every process the main process's tensors and loss scalers."""
         if not dist.is_initialized():
             return
-        for group in self.tensors().values():
-            for tensor in group.values():
-                dist.broadcast(tensor, src=0)
+        share(self.tensors())
         states = self.scaler_states()
         for name, state in states.items():
             if state:  # with fp16

@@ -38,7 +38,7 @@ def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tm
     one, two = (train(n, tmp_path / str(n), *args) for n in (1, 2))
     assert largest_difference(one, two) < 1e-10
     generator = gan_dist.load_generator(one, model=one / "model.py")
-    assert generator(torch.randn(3, generator.latent_dim)).shape == (3, 1, 28, 28)
+    assert generator(torch.randn(3, int(generator.latent_dim))).shape == (3, 1, 28, 28)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -43,9 +43,18 @@ def run(model: str, accumulate: int, scaled: bool) -> None:
     )
     generator, discriminator = optimizer_g.network, optimizer_d.network
     penalties = Penalties(discriminator, Penalty(1.0, 1), Penalty(1.0, 1), between=1.0)
-    more = {"penalties": penalties, "augment": Augment(NAMES), "num_classes": num_classes}
-    step = AdversarialStep(generator, discriminator, optimizer_g, optimizer_d, accumulate, **more)  # type: ignore[arg-type]
-    step.mismatch = float(num_classes > 0)
+    step = AdversarialStep(
+        generator,
+        discriminator,
+        optimizer_g,
+        optimizer_d,
+        accumulate=accumulate,
+        penalties=penalties,
+        augment=Augment(NAMES),
+        num_classes=num_classes,
+        mismatch=float(num_classes > 0),
+    )
+    step.apart = False  # to find it out takes numbers
     average = Average(nn.Identity(), 100)
     average.network = on_gpu(pair.Generator(**classes))  # a deep copy of such tensors would copy their mode, too
     latent_dim = generator.latent_dim

@@ -58,7 +58,6 @@ def train(discriminator: nn.Module, freeze: list[nn.Parameter], plain: bool) -> 
     off = GradScaler("cpu", enabled=False)
     optimizer_g, optimizer_d = (ScaledOptimizer(n, make_adam(n, 1e-3, (0.5, 0.999)), off, None) for n in networks)
     step = AdversarialStep(*networks, optimizer_g, optimizer_d)
-    step.apart = looks_across_batch(networks[1], [torch.zeros(8, 1, 28, 28).double()])
     for _ in range(3):
         real, noise = torch.rand(4, 1, 28, 28).double() * 2 - 1, torch.randn(4, 8).double()
         if not plain:

@@ -3,17 +3,21 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate.commands.launch import launch_command_parser
 
+import gan_dist
 from gan_dist.config.options import Config
 from gan_dist.config.resolve import parse
 from tests.conftest import ROOT, train_alone
 
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXTERNAL = {"--gpus", "--ipc", "--user", "--include-online", "--project", "--logdir", "--signal", "--gpus-per-node"}
+EXTERNAL |= {"--no-deps"}
 EXAMPLES = {"gan_dist/models/shallow.py"}  # files that a reader is told to make
 FILE = re.compile(r"(?:[\w-]+/)+[\w*-]+\.(?:py|sh|md|yaml|sbatch|toml|png)\b|(?<![\w/.*])test_\w+\.py")
 
@@ -56,7 +60,9 @@ def test_files_exist(doc: Path) -> None:
 def test_options_exist() -> None:
     words = Config().to_dict().keys() | {"run-dir", "resume", "print-config", "help"}
     ours = {f"--{word}" for word in words}
-    for file in (file for pattern in ["gan_dist/*.py", "benchmarks/*.py", "*.sh"] for file in ROOT.glob(pattern)):
+    for file in (
+        file for pattern in ["gan_dist/*.py", "benchmarks/*.py", "examples/*.py", "*.sh"] for file in ROOT.glob(pattern)
+    ):
         ours |= set(re.findall(r"""["' ](--[a-z][\w-]*)""", file.read_text()))
     launchers = set(launch_command_parser()._option_string_actions)
     for doc in DOCS:
@@ -77,10 +83,12 @@ def test_accelerate_launch_lines() -> None:
     lines = [line for line in text.splitlines() if line.startswith("accelerate launch")]
     assert lines
     for line in lines:
+        line = re.sub(r"\$\(python -m gan_dist.accelerate_config (\w+)\)", r"accelerate_configs/\1.yaml", line)
         options = launch_command_parser().parse_args(shlex.split(line, comments=True)[2:])
-        assert (ROOT / options.training_script).is_file(), line
+        script = options.training_script
+        assert (ROOT / (f"{script.replace('.', '/')}.py" if options.module else script)).is_file(), line
         assert not options.config_file or (ROOT / options.config_file).is_file(), line
-        if "--model" not in line:  # which may be a file that a reader is told to make
+        if "train" in script and "--model" not in line:  # which may be a file that a reader is told to make
             parse(options.training_script_args)
 
 
@@ -90,3 +98,16 @@ def test_load_generator(run_200: Path) -> None:
     exec(code.replace("runs/NAME", str(run_200)), names)
     assert names["images"].shape == (64, 1, 28, 28)
     assert names["images"].abs().max() <= 1
+
+
+def test_batches_of_pure_functions() -> None:
+    (code,) = (block for block in blocks("python") if "def batch(" in block)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    places = np.arange(100, dtype=np.uint8)  # as images of one pixel, of which Batches makes place / 127.5 - 1
+    batches = gan_dist.Batches(places.reshape(100, 1, 1), names["accelerator"], batch_size=8, latent_dim=16, seed=0)
+    for step in (1, 13):
+        ours, theirs = batches(step), names["batch"](step)
+        chosen = ours.real.add(1).mul(127.5).round().long().flatten()
+        assert torch.equal(names["images"][chosen], theirs.real)
+        assert torch.equal(ours.noise, theirs.noise)
