@@ -32,9 +32,10 @@ def test_errors_come_before_anything_is_made(data_args: list[str], tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["dcgan", pytest.param("mixture", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["dcgan", "norms", pytest.param("mixture", marks=pytest.mark.slow)])
 def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tmp_path: Path) -> None:
     args = ["--model", NETWORKS / f"{name}.py", "--batch-size", 8, "--dtype", "float64", "--max-steps", 10, *data_args]
+    args += ["--sample-every", 4]
     one, two = (train(n, tmp_path / str(n), *args) for n in (1, 2))
     assert largest_difference(one, two) < 1e-10
     generator = gan_dist.load_generator(one, model=one / "model.py")
