@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -55,6 +56,25 @@ def looks_across_batch(network: nn.Module, inputs: Sequence[Tensor]) -> bool:
             row = network(batch, *labels)[0]
             results.append([row, *(tensor.clone() for tensor in _state(network))])
     return not all(map(torch.equal, *results))
+
+
+@torch.no_grad()
+def depends_on_processes(network: nn.Module, inputs: Sequence[Tensor]) -> bool:
+    """Whether a row of the output depends on which of two or more processes the other rows of the batch are on.
+
+    Every process must call it.
+    """
+    first, *labels = inputs
+    results = []
+    for shift in range(2):  # the rows of the next process, in the second forward
+        with unchanged(network):
+            seed = (dist.get_rank() + shift) % dist.get_world_size()
+            torch.manual_seed(seed)
+            others = torch.randn(first[1:].shape, dtype=first.dtype).to(first.device) * (10 if seed % 2 else 1)
+            torch.manual_seed(0)  # the same Dropout both times
+            results.append(network(torch.cat([first[:1], others]), *labels).float())
+    one, other = results
+    return bool((one[0] - other[0]).abs().max() > 0.05 * one.abs().max())  # less may be rounding, in bf16
 
 
 @torch.no_grad()
