@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Average:
@@ -16,6 +16,12 @@ class Average:
 
     def __init__(self, network: nn.Module, half_life: float) -> None:
         # Made before Accelerate prepares the network: it computes in the type of its weights, without asking others.
+        for module in network.modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Tensor) and value.grad_fn is not None:
+                    # A weight that spectral_norm or weight_norm made in a forward, and will make again: it is part of a
+                    # graph, which cannot be copied.
+                    setattr(module, name, value.detach())
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.half_life = half_life
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_dist.data.order import Stream, drawn_classes, normal
+from gan_dist.models._behaviour import looking
 
 SLICE = 10  # images at once on a CPU: what lies between layers stays in its cache, so `conv` takes a third of the time
 
@@ -19,7 +20,6 @@ class Drawn:
         """What is asked for: int64 [len(rows)]; None of a generator without labels."""
         return None if self.frequencies is None else drawn_classes(self.seed, rows, self.frequencies)
 
-    @torch.no_grad()
     def __call__(self, rows: range) -> Tensor:
         """Images [len(rows), C, H, W] in [-1, 1], in eval mode."""
         like = next(self.generator.parameters())
@@ -27,8 +27,5 @@ class Drawn:
         labels = self.labels(rows)
         inputs = noise.to(like), *(() if labels is None else (labels.to(like.device),))
         size = SLICE if like.device.type == "cpu" else len(rows)
-        was_training = self.generator.training
-        self.generator.eval()
-        parts = [self.generator(*part) for part in zip(*(each.split(size) for each in inputs), strict=True)]
-        self.generator.train(was_training)
-        return torch.cat(parts)
+        with looking(self.generator):
+            return torch.cat([self.generator(*part) for part in zip(*(x.split(size) for x in inputs), strict=True)])

@@ -7,6 +7,7 @@ Discriminator: images [N, *image_shape] -> logits, N of them, above 0 for "real"
 With --conditional both take labels, int64 [N], as well.
 """
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -16,7 +17,7 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,11 @@ import yaml
 from gan_dist.errors import UserError
 
 CLASSES = ("Generator", "Discriminator")
+LIBRARIES = tuple(
+    os.path.join(folder, "")
+    for package in ("gan_dist", "torch")
+    for folder in importlib.util.find_spec(package).submodule_search_locations  # type: ignore[union-attr]
+)
 
 
 def names() -> list[str]:
@@ -60,7 +66,9 @@ def load(name: str) -> ModuleType:
     check(name)
     try:
         module = _load_file(Path(name)) if name.endswith(".py") else importlib.import_module(_full(name))
-    except Exception as error:  # whatever somebody's code does
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever somebody's code does
         raise UserError(f"--model {name}: cannot be imported ({told(error)})") from None
     for missing in (kind for kind in CLASSES if not isinstance(getattr(module, kind, None), type)):
         raise UserError(f"--model {name}: has no class {missing}")
@@ -70,6 +78,13 @@ def load(name: str) -> ModuleType:
 def build(kind: type, offered: Mapping[str, Any]) -> Any:
     """An instance, made with those of the `offered` arguments that its constructor names."""
     return kind(**arguments(kind, offered))
+
+
+def missing_arguments(kind: type, offered: Mapping[str, Any]) -> list[str]:
+    """Those that a constructor cannot do without and that are not `offered`."""
+    _, *taken = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]
+    needed = [p.name for p in taken if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return [name for name in needed if name not in offered]
 
 
 def arguments(kind: type, offered: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,10 +118,13 @@ def version(module: ModuleType) -> str:
     return hashlib.sha256(code_of(module)).hexdigest()
 
 
-def told(error: Exception) -> str:
-    """An exception of somebody's code in one line, with the place where it came from."""
+def told(error: BaseException) -> str:
+    """An exception of somebody's code in one line, with the last place in that code, and not in a library."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    theirs = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, "<"))] or frames
+    place = (
+        f", {theirs[-1].filename}:{theirs[-1].lineno}" if theirs and not isinstance(error, SyntaxError) else ""
+    )  # it says it
     return f"{' '.join(f'{type(error).__name__}: {error}'.split())}{place}"
 
 
@@ -116,6 +134,9 @@ def _full(name: str) -> str:
 
 def _load_file(file: Path) -> ModuleType:
     """Under a name of its own; the file may import its neighbours, as if it had been run."""
+    if line := next(_program(ast.parse(file.read_bytes(), file.name)), 0):
+        words = "trains or reads a command line on import; keep the classes, or put it under if __name__ == '__main__'"
+        raise UserError(f"--model {file}: line {line} {words}")
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
@@ -127,3 +148,15 @@ def _load_file(file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and others look there
     spec.loader.exec_module(module)
     return module
+
+
+def _program(tree: ast.AST) -> Iterator[int]:
+    """The lines that train or read a command line as soon as a file is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            continue  # runs later, if at all
+        if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Attribute) and node.attr in ("parse_args", "backward"):
+            yield node.lineno
+        yield from _program(node)

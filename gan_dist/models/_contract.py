@@ -37,6 +37,9 @@ def make(
             raise UserError(f"--conditional: --model {name}: {kind} takes no num_classes; take --no-conditional")
     pair: dict[str, nn.Module] = {}
     for kind in kinds:
+        for missing in models.missing_arguments(kinds[kind], offered):
+            words = f"give it with --model-args {missing}=VALUE, or a default in the file"
+            raise UserError(f"--model {name}: {kind} needs the argument {missing}; {words}")
         with _telling(f"--model {name}: {kind} cannot be made"):
             pair[kind] = models.build(kinds[kind], offered)
         _check_parameters(f"--model {name}: {kind}", pair[kind])
@@ -88,13 +91,13 @@ def _check_behaviour(
     with _telling(f"{who}Generator fails on noise {list(noise.shape)}{hint}"):
         fake = pair["Generator"](noise, *labels)
     if _shape(fake) != [rows, *image_shape]:
-        raise UserError(f"{who}Generator makes {_shape(fake)} of {rows} noise vectors, not {[rows, *image_shape]}")
+        raise UserError(f"{who}Generator makes {_kind(fake)} of {rows} noise vectors, not {[rows, *image_shape]}")
     if fake.abs().max() > 1.001:
         raise UserError(f"{who}Generator's images leave [-1, 1]; end it in Tanh")
     with _telling(f"{who}Discriminator fails on images {_shape(fake)}{hint}"):
         logits = pair["Discriminator"](fake.detach(), *labels)
     if _shape(logits)[:1] != [rows] or logits.numel() != rows:
-        raise UserError(f"{who}Discriminator makes {_shape(logits)} of {rows} images, not {rows} logits")
+        raise UserError(f"{who}Discriminator makes {_kind(logits)} of {rows} images, not {rows} logits")
     if _ends_in_sigmoid(logits):
         raise UserError(f"{who}Discriminator ends in a Sigmoid; leave it out, the loss takes logits")
     for kind, output in (("Generator", fake), ("Discriminator", logits)):
@@ -109,6 +112,10 @@ def _check_behaviour(
 def _shape(output: object) -> list[int]:
     """[] for what is no tensor."""
     return list(output.shape) if isinstance(output, Tensor) else []
+
+
+def _kind(output: object) -> str:
+    return str(_shape(output)) if isinstance(output, Tensor) else f"a {type(output).__name__}"
 
 
 def _ends_in_sigmoid(output: Tensor) -> bool:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches
 from gan_dist.data.order import Stream, classes_in_turn, normal
+from gan_dist.models._behaviour import looking
 
 INTERPOLATION_STEPS = 8
 
@@ -20,14 +21,10 @@ class Samples:
         """noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1], of all classes in turn, as many of each."""
         return self._draw(noise, classes_in_turn(len(noise), self.num_classes))
 
-    @torch.no_grad()
     def _draw(self, noise: Tensor, labels: tuple[Tensor, ...]) -> Tensor:
-        was_training = self.generator.training
-        self.generator.eval()  # also keeps GlobalBatchNorm from asking the other processes
         inputs = noise.to(self.batches.dtype), *labels
-        images = self.generator(*(each.to(self.batches.device) for each in inputs))
-        self.generator.train(was_training)
-        return images
+        with looking(self.generator):  # its eval mode also keeps GlobalBatchNorm from asking the other processes
+            return self.generator(*(each.to(self.batches.device) for each in inputs))
 
     def noise(self, num: int) -> Tensor:
         """The first rows of the stream -> [num, latent_dim]."""

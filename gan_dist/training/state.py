@@ -24,7 +24,7 @@ from gan_dist.config.options import Config
 from gan_dist.data.order import seed_of_networks
 from gan_dist.distributed.batchnorm import GlobalBatchNorm, MinibatchStd, make_global
 from gan_dist.distributed.processes import several, share
-from gan_dist.models._behaviour import draws_random_numbers, looks_across_batch
+from gan_dist.models._behaviour import depends_on_processes, draws_random_numbers, looks_across_batch
 from gan_dist.models._contract import make
 
 logger = logging.getLogger(__name__)
@@ -121,16 +121,18 @@ class TrainingState:
         networks, inputs = (self.generator, self.discriminator), ([noise, *labels], [real, *labels])
         looks = looks_across_batch(self.generator, inputs[0]), self.step.apart
         self.draws = any(draws_random_numbers(*each) for each in zip(networks, inputs, strict=True))
-        self._warn_of_layers([network for network, yes in zip(networks, looks, strict=True) if yes])
+        if several():
+            for network, each, yes in zip(networks, inputs, looks, strict=True):
+                if yes:
+                    self._warn_of_layers(network, each)
 
-    def _warn_of_layers(self, networks: list[nn.Module]) -> None:
-        """Of layers that look across the batch of one process, where there are several."""
-        if self.process or not several():
-            return
-        for network in networks:
-            if not any(isinstance(module, GlobalBatchNorm | MinibatchStd) for module in network.modules()):
-                words = f"{type(network).__name__} looks across its batch, of which each process has a part"
-                logger.warning("%s: its results depend on the number of processes", words)
+    def _warn_of_layers(self, network: nn.Module, inputs: Sequence[Tensor]) -> None:
+        """Of layers that look across the batch of one process, where there are several. Every process must call it."""
+        is_global = any(isinstance(module, GlobalBatchNorm | MinibatchStd) for module in network.modules())
+        is_safe = is_global and not depends_on_processes(network, inputs)
+        if not is_safe and self.process == 0:
+            words = f"{type(network).__name__} looks across its batch, of which each process has a part"
+            logger.warning("%s: its results depend on the number of processes", words)
 
     def train(self, step: int, batch: Batch) -> StepResult:
         """Step 1, 2, ...

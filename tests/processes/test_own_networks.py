@@ -10,7 +10,7 @@ import torch
 import gan_dist
 from benchmarks.world_size import largest_difference, train
 from gan_dist.errors import UserError
-from tests.conftest import ROOT, train_alone
+from tests.conftest import ROOT, launch, train_alone
 from tests.harness.pair import D_END, D_LAYER, PAIR, write
 
 NETWORKS = ROOT / "tests" / "networks"
@@ -32,13 +32,32 @@ def test_errors_come_before_anything_is_made(data_args: list[str], tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["dcgan", pytest.param("mixture", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["dcgan", "norms", pytest.param("mixture", marks=pytest.mark.slow)])
 def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tmp_path: Path) -> None:
     args = ["--model", NETWORKS / f"{name}.py", "--batch-size", 8, "--dtype", "float64", "--max-steps", 10, *data_args]
+    args += ["--sample-every", 4]
     one, two = (train(n, tmp_path / str(n), *args) for n in (1, 2))
     assert largest_difference(one, two) < 1e-10
     generator = gan_dist.load_generator(one, model=one / "model.py")
     assert generator(torch.randn(3, int(generator.latent_dim))).shape == (3, 1, 28, 28)  # type: ignore[arg-type]
+
+
+def test_a_layer_that_processes_do_not_share_is_told(data_args: list[str], tmp_path: Path) -> None:
+    """Beside one that they share."""
+    layers = "nn.Sequential(nn.Linear(784, 4), nn.BatchNorm1d(4), nn.Linear(4, 4), Local(4), nn.Linear(4, 1))"
+    local = """
+class Local(nn.BatchNorm1d):
+    def forward(self, x):
+        return torch.nn.functional.batch_norm(x, None, None, training=True) * self.weight + self.bias
+"""
+    file = write(tmp_path, PAIR.replace(D_LAYER, layers) + local)
+    args = ["--model", file, "--batch-size", 8, "--max-steps", 1, "--run-dir", tmp_path / "run", *data_args]
+    done = launch(2, "gan_dist/train.py", *args)
+    told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert told == [
+        "warning: Discriminator looks across its batch, of which each process has a part: its results depend on the "
+        "number of processes"
+    ]
 
 
 @pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])

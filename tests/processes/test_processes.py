@@ -60,6 +60,10 @@ def test_gradients_travel_once(data_args: list[str], tmp_path: Path) -> None:
     assert numbers == {}  # nothing else
 
 
+def test_layers_that_depend_on_the_number_of_processes_are_found() -> None:
+    launch(2, "tests/programs/across_processes.py")
+
+
 def test_global_batchnorm_is_batchnorm() -> None:
     done = launch(2, "tests/programs/batchnorm.py")
     worst = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in done.stdout.splitlines()}

@@ -21,18 +21,41 @@ WRONG = {
     "no shape": (".view(-1, 1, 28, 28)", "", r"makes \[8, 784\] of 8 noise vectors, not \[8, 1, 28, 28\]"),
     "no tanh": (".tanh()", ".mul(9)", r"images leave \[-1, 1\]; end it in Tanh"),
     "no logits": (D_END, "return images", r"Discriminator makes \[8, 1, 28, 28\] of 8 images, not 8 logits"),
-    "a dict": (D_END, 'return {"logits": images}', "of 8 images, not 8 logits"),
+    "a dict": (D_END, 'return {"logits": images}', "makes a dict of 8 images, not 8 logits"),
+    "a tuple": ("28, 28)", "28, 28), noise", r"makes a tuple of 8 noise vectors, not \[8, 1, 28, 28\]"),
     "lazy": (D_LAYER, "nn.LazyLinear(1)", "Discriminator's layer.weight is lazy"),
     "unused": (D_LAYER, f"{D_LAYER}; self.more = nn.Linear(2, 2)", "not use its parameter more.weight"),
     "frozen": (D_LAYER, f"{D_LAYER}.requires_grad_(False)", "Discriminator has no parameter to train"),
     "complex": (D_LAYER, "nn.Linear(784, 1, dtype=torch.cfloat)", "parameter layer.weight is torch.complex64"),
     "fails": (D_END, "return images.wrong", r"Discriminator fails on images .*AttributeError: .*mine.py:17\)"),
-    "needs more": (D_MADE, "def __init__(self, depth):", r"Discriminator cannot be made \(TypeError.*depth"),
+    "fails in torch": (D_END, "return self.layer(images)", r"Discriminator fails on images .*mat.*mine.py:17\)"),
+    "needs more": (D_MADE, "def __init__(self, depth, *, a=1, **b):", "needs the argument depth; .*-args depth=VALUE"),
     "no class": ("class Discriminator", "class Critic", "has no class Discriminator"),
     "no module": ("class Discriminator(nn.Module)", "class Discriminator(list)", "Discriminator"),
-    "syntax": ("import torch", "import torch torch", r"cannot be imported \(SyntaxError"),
+    "syntax": ("import torch", "import torch torch", r"cannot be imported \(SyntaxError: .* \(mine.py, line 2\)\)$"),
+    "a program": ("class Gen", "for _ in range(9):\n    torch.ones(1).sum().backward()\nclass Gen", "line 6 trains or"),
+    "options": (
+        "class Gen",
+        "import argparse\nopt = argparse.ArgumentParser().parse_args()\nclass Gen",
+        "line 6 trains",
+    ),
+    "ends": (
+        "import torch\n",
+        "import torch, sys; sys.exit(3)\n",
+        r"cannot be imported \(SystemExit: 3, .*mine.py:2\)",
+    ),
     "other keys": (D_LAYER, f"{D_LAYER}; {ODD_KEYS}", "Discriminator cannot be saved and loaded again"),
 }
+
+
+PROGRAM = """
+def train():
+    torch.ones(1, requires_grad=True).sum().backward()
+
+if __name__ == "__main__":
+    train()
+    raise RuntimeError().backward()
+"""
 
 
 def make_from(file: Path, **arguments: object) -> None:
@@ -46,6 +69,10 @@ def test_what_cannot_be_trained_is_told_in_one_line(name: str, tmp_path: Path) -
     with pytest.raises(UserError, match=f"--model {tmp_path}/mine.py: .*{words}") as told:
         make_from(write(tmp_path, PAIR.replace(old, new)))
     assert "\n" not in str(told.value)
+
+
+def test_what_a_file_does_if_it_is_run_is_left_alone(tmp_path: Path) -> None:
+    make_from(write(tmp_path, PAIR + PROGRAM))
 
 
 def test_arguments_are_those_that_a_constructor_takes(tmp_path: Path) -> None:
