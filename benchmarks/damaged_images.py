@@ -18,17 +18,17 @@ FIGURES = ("frechet_distance", "kernel_distance", "precision", "recall", "covera
 
 
 def damaged(pixels: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """{what was done: pixels} of uint8 [N, 28, 28]."""
+    """{what was done: pixels} of uint8 [N, 1, 28, 28]."""
     noise = 25 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
     means = torch.stack([pixels[labels == each].float().mean(0) for each in range(10)])
     return {
         "as they are": pixels,
         "noise of 25 grey levels": (pixels + noise).clamp(0, 255).byte(),
-        "shifted by one pixel": pixels.roll(1, 2),
-        "blurred, 3 x 3": F.avg_pool2d(pixels.unsqueeze(1).float(), 3, 1, 1).squeeze(1).byte(),
+        "shifted by one pixel": pixels.roll(1, 3),
+        "blurred, 3 x 3": F.avg_pool2d(pixels.float(), 3, 1, 1).byte(),
         "without the fours": pixels[labels != 4],
-        "half of them, each twice": pixels[: len(pixels) // 2].repeat(2, 1, 1),
-        "only the mean of each class": means.repeat(len(pixels) // 10, 1, 1).byte(),
+        "half of them, each twice": pixels[: len(pixels) // 2].repeat(2, 1, 1, 1),
+        "only the mean of each class": means.repeat(len(pixels) // 10, 1, 1, 1).byte(),
     }
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     evaluator = Evaluator(options.dataset, options.data_dir)
     print("| | " + " | ".join(f"`{name}`" for name in FIGURES) + " |")
     print("|---" * (len(FIGURES) + 1) + "|")
-    for words, pixels in damaged(images[chosen], labels[chosen]).items():
+    for words, pixels in damaged(images[chosen].unsqueeze(1), labels[chosen]).items():
         evaluator.num = len(pixels)
         figures = evaluator(lambda rows, pixels=pixels: to_unit_range(pixels[rows.start : rows.stop]))  # type: ignore[misc]
         assert figures is not None

@@ -41,7 +41,7 @@ def main() -> None:
         generate = Drawn(generator, config["latent-dim"], config["seed"], None)
         means = []
         for split in ("train", "test"):
-            images = load_images(config["dataset"], options.data_dir, split)
+            images = load_images(config["dataset"], options.data_dir, split)[:, None]
             chosen = torch.from_numpy(images[permutation(0, 0, len(images))[:NUM]])
             means.append(discriminator(to_unit_range(chosen)).mean().item())
         means.append(discriminator(generate(range(NUM))).mean().item())

@@ -27,7 +27,7 @@ PICTURE_WEIGHT = 0.5
 
 
 class Real(NamedTuple):
-    images: Tensor  # uint8 [N, 28, 28]
+    images: Tensor  # uint8 [N, 1, 28, 28]
     labels: Tensor  # int64 [N]
     moments: Moments  # of their features
 
@@ -57,7 +57,7 @@ class Training(nn.Module):
 
 
 def distort(pixels: Tensor, flip: bool) -> Tensor:
-    """A random affine map of each picture [N, 28, 28], small enough to leave it what it is."""
+    """A random affine map of each picture [N, 1, 28, 28], small enough to leave it what it is."""
     num = len(pixels)
     draw = torch.rand(6, num) * 2 - 1
     if flip:
@@ -71,7 +71,7 @@ def distort(pixels: Tensor, flip: bool) -> Tensor:
     if flip:
         maps[:, :, 0] *= torch.where(torch.rand(num) < 0.5, -1.0, 1.0).unsqueeze(1)
     grid = F.affine_grid(maps, [num, 1, 28, 28], align_corners=False)
-    return F.grid_sample(pixels.unsqueeze(1), grid, align_corners=False).squeeze(1)
+    return F.grid_sample(pixels, grid, align_corners=False)
 
 
 def train(images: Tensor, labels: Tensor, flip: bool, epochs: int, test: tuple[Tensor, Tensor]) -> Network:
@@ -142,7 +142,7 @@ def main() -> None:
     sets = {}
     for split in ("train", "test"):
         images, labels = (load(options.dataset, options.data_dir, split) for load in (load_images, load_labels))
-        sets[split] = torch.tensor(images), torch.tensor(labels).long()
+        sets[split] = torch.tensor(images).unsqueeze(1), torch.tensor(labels).long()
     network = train(*sets["train"], options.dataset != "mnist", options.epochs, sets["test"])
     standardise(network, sets["train"][0])
     half = {f"network.{name}": tensor.half().contiguous() for name, tensor in network.state_dict().items()}

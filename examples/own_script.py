@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> None:
     step = gan_dist.AdversarialStep(*prepared, *optimizers)
 
     with accelerator.local_main_process_first():  # which downloads them
-        images = gan_dist.load_images(options.dataset, options.data_dir)  # or any uint8 array of this shape
+        images = gan_dist.load_images(options.dataset, options.data_dir)[:, None]  # or any uint8 [N, C, H, W]
     # The batch is that of all processes together; each takes its rows.
     batches = gan_dist.Batches(images, accelerator, batch_size=64, latent_dim=LATENT_DIM, seed=SEED, dtype=dtype)
     saver = gan_dist.Saver(options.folder, every=100)

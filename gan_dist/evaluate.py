@@ -47,14 +47,16 @@ def main() -> int:
 
     from gan_dist.evaluation.drawn import Drawn  # here, so that --help and errors do not wait for torch
     from gan_dist.evaluation.evaluator import Evaluator
+    from gan_dist.evaluation.features import IMAGE_SHAPE
     from gan_dist.evaluation.files import read_pngs
     from gan_dist.storage.weights import load_generator
 
     source = Path(os.path.expanduser(options.source))
     labels: Tensor | None = None
     if _is_of_pngs(source):
-        images = read_pngs(source, num)
-        dataset, num = options.dataset or "mnist", len(images)
+        dataset = options.dataset or "mnist"
+        images = read_pngs(source, num, IMAGE_SHAPE)
+        num = len(images)
 
         def generate(rows: range) -> "Tensor":
             return images[rows.start : rows.stop]
@@ -64,8 +66,9 @@ def main() -> int:
         seed = _read_seed(str(generator.run_seed)) if seed is None else seed
         generate = Drawn(generator, generator.latent_dim, seed, _frequencies(generator))  # type: ignore[arg-type]
         labels = generate.labels(range(num)) if _asks_for_classes(generator) else None
-        if (shape := tuple(generate(range(1)).shape[1:])) != (1, 28, 28):
-            raise UserError(f"{options.source}: its images are {shape}; only those of (1, 28, 28) can be measured")
+        if generator.image_shape != IMAGE_SHAPE:
+            shapes = f"its images are {generator.image_shape}, those of {dataset} {IMAGE_SHAPE}"
+            raise UserError(f"{options.source}: {shapes}; name with --dataset what to compare with")
     evaluator = Evaluator(dataset, data_dir, num=num, split=options.split)
     figures = evaluator(generate, labels)
     assert figures is not None
@@ -110,13 +113,11 @@ def _asks_for_classes(generator: "nn.Module") -> bool:
 
 
 def _draw_beside(images: "Tensor", dataset: str, data_dir: str, picture: Path) -> None:
-    import torch
-
     from gan_dist.data.mnist import load_images
     from gan_dist.evaluation.memory import beside_nearest
     from gan_dist.tracking.pictures import save_grid
 
-    training = torch.tensor(load_images(dataset, data_dir))
+    training = load_images(dataset, data_dir)[:, None]
     try:
         save_grid(beside_nearest(images, training), picture)
     except (OSError, ValueError) as error:
@@ -125,12 +126,13 @@ def _draw_beside(images: "Tensor", dataset: str, data_dir: str, picture: Path) -
 
 def _table(source: str, report: dict[str, Any]) -> str:
     floor = report["floor"]
+    others = "other real images" if report["sha256"] else "of these against the others"
     extractor = report["extractor"] + (f" (SHA-256 {report['sha256'][:16]}...)" if report["sha256"] else "")
     lines = [
         f"{source}: {report['num']:,} images, against the {report['split']} images of {report['dataset']}",
         f"extractor: {extractor}",
         "",
-        f"{'':20}{'here':>12}" + (f"{'real':>12}  (floor: {floor['num']:,} other real images)" if floor else ""),
+        f"{'':20}{'here':>12}" + (f"{'real':>12}  (floor: {floor['num']:,} {others})" if floor else ""),
     ]
     for name, value in report.items():
         if isinstance(value, float):

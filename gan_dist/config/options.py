@@ -64,6 +64,8 @@ class Data:
     """Where the images are kept: in host memory, with batches copied ahead of their step, or on the GPU."""
     augment: Annotated[tuple[Literal["translation", "cutout"], ...], Rule(before=())] = ()
     """Change what D sees, real and generated, at random: for data sets that D could learn by heart."""
+    mirror: Annotated[bool, Rule(before=False)] = False
+    """Flip each real image left-right with probability 1/2, for pictures that could as well be the other way round."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_dist.adversarial.step import DRAWS_OF_A_STEP, Batch
-from gan_dist.data.order import Stream, image_indices, normal, permutation, uniform
+from gan_dist.data.order import Stream, image_indices, mirrored, normal, permutation, uniform
 from gan_dist.errors import UserError
 
 # Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
@@ -22,7 +22,7 @@ CHUNK_ROWS = 512
 
 
 class _Chunk(NamedTuple):
-    """Images [steps, N, 1, 28, 28] and noise [steps, N, latent_dim] of some steps."""
+    """Images [steps, N, C, H, W] and noise [steps, N, latent_dim] of some steps."""
 
     number: int
     real: Tensor
@@ -35,10 +35,10 @@ class _Chunk(NamedTuple):
 class Batches:
     """Rows of the global batches that belong to one process.
 
-    images: uint8 [num_images, 28, 28]; with `on_device` they lie on the device from the start, and no batch is copied.
+    images: uint8 [num_images, C, H, W]; with `on_device` they lie on the device from the start, and no batch is copied.
     labels: int64 [num_images], if the networks take any. batch_size: of all processes together; accumulate: parts that
-    a step cuts it into. draws: whether the step needs uniform numbers. Raises UserError if the images fill no batch,
-    or if the processes cannot share one evenly.
+    a step cuts it into. draws: whether the step needs uniform numbers. mirror: whether to flip each image left-right
+    with probability 1/2. Raises UserError if the images fill no batch, or if the processes cannot share one evenly.
     """
 
     def __init__(
@@ -54,8 +54,9 @@ class Batches:
         on_device: bool = False,
         labels: Tensor | None = None,
         draws: bool = False,
+        mirror: bool = False,
     ) -> None:
-        self.images, self.labels, self.seed, self.draws = images, labels, seed, draws
+        self.images, self.labels, self.seed, self.draws, self.mirror = images, labels, seed, draws, mirror
         self.batch_size, self.latent_dim = batch_size, latent_dim
         if self.batch_size > len(images):
             raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
@@ -85,7 +86,7 @@ class Batches:
 
     def blank(self) -> Batch:
         """Zeros in the shapes of one part of a batch."""
-        shapes = (self.part_rows, 1, *self.images.shape[1:]), (self.part_rows, self.latent_dim)
+        shapes = (self.part_rows, *self.images.shape[1:]), (self.part_rows, self.latent_dim)
         real, noise = (torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes)
         no_labels = torch.zeros(self.part_rows, dtype=torch.int64, device=self.device)
         return Batch(real, noise, () if self.labels is None else (no_labels,))
@@ -135,6 +136,9 @@ class Batches:
                 pixels = self._to_device(torch.from_numpy(self.images[indices]))
             else:
                 pixels = self._all_pixels[self._to_device(torch.from_numpy(indices))]
+            if self.mirror:
+                flipped = self._to_device(mirrored(self.seed, first_rows, self.part_rows)).view(-1, 1, 1, 1)
+                pixels = torch.where(flipped, pixels.flip(-1), pixels)
             # One byte a pixel goes to the device and becomes a number there.
             real = to_unit_range(pixels, self.dtype).unflatten(0, (len(steps), -1))
             noise = self._to_device(noise).view(len(steps), -1, self.latent_dim)
@@ -148,10 +152,10 @@ class Batches:
         return tensor.pin_memory().to(self.device, non_blocking=True)  # only from pinned memory nobody waits for it
 
     def first_images(self, num: int) -> Tensor:
-        """The first images of the first epoch -> uint8 [num, 28, 28], or all if there are fewer."""
+        """The first images of the first epoch -> uint8 [num, C, H, W], or all if there are fewer."""
         return torch.from_numpy(self.images[permutation(self.seed, 0, len(self.images))[:num]])
 
 
 def to_unit_range(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 [N, H, W] -> [N, 1, H, W] in [-1, 1]."""
-    return pixels.unsqueeze(1).to(dtype).div_(127.5).sub_(1)
+    """uint8 [N, C, H, W] -> the same shape in [-1, 1]."""
+    return pixels.to(dtype).div_(127.5).sub_(1)

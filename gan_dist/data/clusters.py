@@ -5,13 +5,13 @@ from numpy.typing import NDArray
 
 from gan_dist.data.order import permutation
 
-POOL = 2  # pixels of the height and width that become one number
+CELLS = 14  # along the smaller side, about: what images are compared in; a cell has 2 x 2 pixels or more
 MOST = 20_000  # images that centres are computed from
 ROUNDS = 20
 
 
 def cluster(images: NDArray[np.uint8], num: int, seed: int) -> NDArray[np.int64]:
-    """k-means of images [N, H, W] -> the cluster of each, 0 to num - 1 [N]; all processes and machines get the same.
+    """k-means of images [N, C, H, W] -> the cluster of each, 0 to num - 1 [N]; all processes and machines get the same.
 
     Lloyd's algorithm ("Least squares quantization in PCM", 1982) from `num` images drawn by `seed`. Numbers are whole
     and so small that float64 holds each sum exactly: no rounding differs from machine to machine.
@@ -29,11 +29,12 @@ def cluster(images: NDArray[np.uint8], num: int, seed: int) -> NDArray[np.int64]
 
 
 def _pooled(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Sums of square blocks of pixels -> [N, D]; of an odd height or width the last row or column is left out."""
-    num, height, width = images.shape
-    rows, columns = height // POOL, width // POOL
-    squares = images[:, : rows * POOL, : columns * POOL].reshape(num, rows, POOL, columns, POOL)
-    return squares.sum(axis=(2, 4), dtype=np.float64).reshape(num, -1)
+    """Sums of square cells of pixels -> [N, D]; rows and columns that fill no cell are left out."""
+    num, channels, height, width = images.shape
+    size = max(2, min(height, width) // CELLS)
+    rows, columns = height // size, width // size
+    cells = images[:, :, : rows * size, : columns * size].reshape(num, channels, rows, size, columns, size)
+    return cells.sum(axis=(3, 5), dtype=np.float64).reshape(num, -1)
 
 
 def _nearest(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+BLOCK = 1 << 20  # random words held at once; a multiple of 4
+
 
 class Stream(IntEnum):
     """Independent uses of one seed. The numbers are part of every result: add new ones, change none."""
@@ -27,6 +29,7 @@ class Stream(IntEnum):
     EVALUATION = 4
     STEP = 5
     CLASSES = 6
+    MIRROR = 7
 
 
 def _words(seed: int, stream: Stream, block: int, num_blocks: int) -> NDArray[np.uint64]:
@@ -40,6 +43,18 @@ def permutation(seed: int, epoch: int, num_images: int) -> NDArray[np.intp]:
     """The order of all images in one epoch -> [num_images]."""
     words = _words(seed, Stream.ORDER, epoch << 64, -(-num_images // 4))[:num_images]
     return np.argsort(words, kind="stable")
+
+
+def first_of_permutation(seed: int, epoch: int, num_images: int, num: int) -> NDArray[np.intp]:
+    """The first `num` of `permutation` -> [num]; holds no more than some millions of numbers at once."""
+    words, indices = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.intp)
+    for start in range(0, num_images, BLOCK):
+        more = _words(seed, Stream.ORDER, (epoch << 64) + start // 4, BLOCK // 4)[: num_images - start]
+        near = np.flatnonzero(more < words[-1]) if len(words) == num else np.arange(len(more))
+        words, indices = np.concatenate([words, more[near]]), np.concatenate([indices, near + start])
+        order = np.argsort(words, kind="stable")[:num]
+        words, indices = words[order], indices[order]
+    return indices
 
 
 def image_indices(seed: int, step: int, batch_size: int, rows: range, num_images: int) -> NDArray[np.intp]:
@@ -64,6 +79,11 @@ def uniform(seed: int, stream: Stream, starts: Sequence[int], num_rows: int, dim
     # The upper 24 bits, which float32 can hold, so that both types of runs draw the same.
     numbers = torch.from_numpy((words >> np.uint64(40)).astype(np.float64) * 2.0**-24)
     return numbers.view(len(starts), num_rows, 4 * blocks)[..., :dim]
+
+
+def mirrored(seed: int, starts: Sequence[int], num_rows: int) -> Tensor:
+    """Whether real images of rows start, start + 1, ... are flipped, half of all -> bool [len(starts), num_rows]."""
+    return uniform(seed, Stream.MIRROR, starts, num_rows, 1)[..., 0] < 0.5
 
 
 def drawn_classes(seed: int, rows: range, frequencies: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from gan_dist.evaluation.network import Network
 
 CHUNK = 250  # images that go through the network at once
 FILES = {"mnist": "mnist", "mnist-5k": "mnist", "fashion-mnist": "fashion-mnist"}
+IMAGE_SHAPE = (1, 28, 28)  # of all data sets of the MNIST family
 
 
 class Split(NamedTuple):
@@ -31,6 +33,11 @@ class Extractor(NamedTuple):
     sha256: str  # of its file
     network: Network
     splits: dict[str, Split]
+
+
+def has_extractor(dataset: str, image_shape: Sequence[int]) -> bool:
+    """Whether there is an extractor for images of `dataset` in this shape (channels, height, width)."""
+    return dataset in FILES and tuple(image_shape) == IMAGE_SHAPE
 
 
 def load_extractor(dataset: str) -> Extractor | None:
@@ -57,7 +64,7 @@ def load_extractor(dataset: str) -> Extractor | None:
 
 @torch.no_grad()
 def extract(network: Network, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels, uint8 [N, 28, 28] -> features, float32 [N, 64], and classes, int64 [N]."""
+    """Pixels, uint8 [N, 1, 28, 28] -> features, float32 [N, 64], and classes, int64 [N]."""
     # As exact on a GPU as on a CPU: convolutions could be of TF32, or of another algorithm each time.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         parts = [network(chunk) for chunk in pixels.split(CHUNK)]

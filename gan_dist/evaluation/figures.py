@@ -2,8 +2,11 @@
 
 from typing import NamedTuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from gan_dist.evaluation import LEAST_IMAGES
 from gan_dist.evaluation.distances import (
     KernelSums,
     Moments,
@@ -15,10 +18,13 @@ from gan_dist.evaluation.distances import (
     moments,
 )
 from gan_dist.evaluation.neighbours import Neighbours, compare, find_neighbours
+from gan_dist.evaluation.sliced import sliced_distance
 
 # Grey levels, root mean square. Real images are hardly ever as near to each other as this: no two of 10,000 training
 # images of MNIST, six of Fashion-MNIST's.
 SAME = 8.0
+THUMBNAIL = 7  # pixels of the smaller side, at least, of what the nearest other image is found by
+BLOCK = 1000  # images whose pixels are held as float32 at once
 
 
 class Pairs(NamedTuple):
@@ -39,7 +45,7 @@ class Reference(NamedTuple):
 def measure(
     real: Reference, pixels: Tensor, features: Tensor, classes: Tensor, labels: Tensor | None = None
 ) -> dict[str, float]:
-    """Figures of N images: pixels, uint8 [N, 28, 28], features [N, D], classes as recognised [N] and as asked for [N].
+    """Figures of N images: pixels, uint8 [N, C, H, W], features [N, D], classes as recognised [N] and as asked for [N].
 
     docs/quality.md says what each figure is.
     """
@@ -58,9 +64,26 @@ def measure(
 
 
 def duplicates(pixels: Tensor, nearest: Tensor) -> float:
-    """Share of the images [N, H, W] that are the same picture as their nearest other one [N], but for SAME."""
-    squares = (pixels.float() - pixels[nearest].float()).square().mean((1, 2))
-    return (squares <= SAME**2).double().mean().item()
+    """Share of the images [N, C, H, W] that are the same picture as their nearest other one [N], but for SAME."""
+    alike = 0
+    for rows in torch.arange(len(pixels), device=pixels.device).split(BLOCK):
+        squares = (pixels[rows].float() - pixels[nearest[rows]].float()).square().flatten(1).mean(1)
+        alike += int((squares <= SAME**2).sum())
+    return alike / len(pixels)
+
+
+def measure_without_network(real: Tensor, pixels: Tensor) -> dict[str, float]:
+    """Figures of images of any kind, from pixels, uint8 [N, C, H, W], and those of real images [M, C, H, W]."""
+    size = max(1, min(pixels.shape[2:]) // THUMBNAIL)
+    thumbnails = torch.cat([F.avg_pool2d(part.float(), size).flatten(1) for part in pixels.split(BLOCK)])
+    nearest = find_neighbours(thumbnails).nearest
+    return {"sliced_distance": sliced_distance(real, pixels), "duplicates": duplicates(pixels, nearest)}
+
+
+def floor_without_network(real: Tensor) -> dict[str, float]:
+    """The same figures of one half of the real images [N, C, H, W] against the other; none of very few images."""
+    one, other = real[: len(real) // 2], real[len(real) // 2 :]
+    return {"num": len(one), **measure_without_network(other, one)} if len(one) >= LEAST_IMAGES else {}
 
 
 def pairs_of(features: Tensor) -> Pairs:

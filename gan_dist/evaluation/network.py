@@ -6,7 +6,7 @@ DIM = 64
 
 
 class Network(nn.Module):
-    """Pixels, uint8 [N, 28, 28] -> features [N, 64] and logits of ten classes [N, 10].
+    """Pixels, uint8 [N, 1, 28, 28] -> features [N, 64] and logits of ten classes [N, 10].
 
     The logits are a linear function of the features, so no ReLU makes these sparse. 0.1 million weights.
     """
@@ -30,5 +30,5 @@ class Network(nn.Module):
         self.classify = nn.Linear(DIM, 10)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.embed(self.body(pixels.unsqueeze(1).to(self.embed.weight.dtype).div(255)))
+        features = self.embed(self.body(pixels.to(self.embed.weight.dtype).div(255)))
         return features, self.classify(features)

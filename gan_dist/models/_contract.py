@@ -65,6 +65,8 @@ def _telling(words: str) -> Iterator[None]:
     """Turn whatever somebody's code raises inside into a UserError that begins with `words`."""
     try:
         yield
+    except UserError as error:
+        raise UserError(f"{words} ({error})") from None
     except Exception as error:
         raise UserError(f"{words} ({models.told(error)})") from None
 

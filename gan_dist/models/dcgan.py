@@ -5,6 +5,7 @@ convolution costs least, and sub-pixel upsampling (Shi et al., CVPR 2016) to the
 one forward can take real and generated images together.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,12 +13,14 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from gan_dist.models._shape import quarter
+
 
 class Generator(nn.Module, PyTorchModelHubMixin):
     """noise [N, latent_dim] and labels [N] (int64) -> images [N, *image_shape] in [-1, 1].
 
-    num_classes: 0 for a generator without labels. Where labels are left out it draws them by their frequencies in
-    training, from torch's generator.
+    image_shape: channels, height and width, which are multiples of 4. num_classes: 0 for a generator without labels.
+    Where labels are left out it draws them by their frequencies in training, from torch's generator.
     """
 
     class_frequencies: Tensor
@@ -31,9 +34,9 @@ class Generator(nn.Module, PyTorchModelHubMixin):
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_classes = latent_dim, num_classes
-        channels, *size = image_shape
-        self.start = 2 * width, size[0] // 4, size[1] // 4
-        self.project = nn.Linear(latent_dim + num_classes, self.start[0] * self.start[1] * self.start[2], bias=False)
+        channels = image_shape[0]
+        self.start = 2 * width, *quarter(image_shape)
+        self.project = nn.Linear(latent_dim + num_classes, math.prod(self.start), bias=False)
         self.norm = nn.BatchNorm2d(2 * width)
         self.block = nn.Sequential(
             nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(2 * width)
@@ -67,7 +70,7 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
     def __init__(self, image_shape: Sequence[int] = (1, 28, 28), num_classes: int = 0, width: int = 32) -> None:
         super().__init__()
         self.num_classes = num_classes
-        channels, *size = image_shape
+        channels = image_shape[0]
         self.down = nn.Sequential(
             nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
@@ -75,7 +78,7 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.block = nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1)
-        self.logits = nn.Linear(2 * width * (size[0] // 4) * (size[1] // 4), max(1, num_classes))
+        self.logits = nn.Linear(2 * width * math.prod(quarter(image_shape)), max(1, num_classes))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.down(images)

@@ -23,10 +23,11 @@ from gan_dist.storage.tensors import save
 logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+FIRST_SHAPE = (1, 28, 28)  # of the images of every data set when weights did not record it
 
 CARD = """---
 library_name: gan_dist
-tags: [gan, {dataset}]
+tags: [gan, {tag}]
 ---
 `{model}` {role} of a GAN trained on {dataset}: recipe {recipe}, seed {seed}, step {step}.
 
@@ -45,7 +46,9 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str], rol
     Raises OSError, and TypeError for tensors that the file cannot hold.
     """
     with atomic.new_folder(folder) as new:
-        known = metadata | {"model": Path(metadata["model"]).name}  # a card names no path of this machine
+        # A card names no path of this machine.
+        known = metadata | {name: Path(metadata[name]).name for name in ("model", "dataset")}
+        known["tag"] = json.dumps(known["dataset"])  # a folder may have a name with which yaml would end the list
         how = (HOW_OWN if models.is_own(metadata["model"]) else HOW).format(**known)
         (new / "README.md").write_text(CARD.format(role=role, how=how, **known))
         if isinstance(network, ModelHubMixin):
@@ -62,8 +65,8 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
     Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
-    It has `latent_dim`, `num_classes` (0 without labels), `trained_on`, the name of a data set, and `run_seed`; noise
-    [N, latent_dim] and then labels [N] -> images [N, 1, 28, 28] in [-1, 1]. Raises UserError.
+    It has `latent_dim`, `image_shape`, `num_classes` (0 without labels), `trained_on`, the name of a data set, and
+    `run_seed`; noise [N, latent_dim] and then labels [N] -> images [N, *image_shape] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
     named = None if model is None else os.path.expanduser(model)
@@ -95,10 +98,10 @@ def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
     state = read_state(folder)
     with _telling("it cannot be loaded"):
         options = state["config"]
-        # Early checkpoints do not have them all; image_shape was that of every data set then.
+        # Early checkpoints do not have them all.
         arguments = state.get("arguments") or {
             "latent_dim": options["latent-dim"],
-            "image_shape": (1, 28, 28),
+            "image_shape": FIRST_SHAPE,
             **models.read_arguments(options.get("model-args", [])),
         }
         generator = _make(folder, options["model"], state["versions"].get("model"), named, arguments)
@@ -144,6 +147,7 @@ def _make(
     if not hasattr(generator, "latent_dim"):
         generator.latent_dim = arguments["latent_dim"]
     generator.num_classes = arguments.get("num_classes", 0)
+    generator.image_shape = tuple(arguments.get("image_shape", FIRST_SHAPE))
     return generator
 
 

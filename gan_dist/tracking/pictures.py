@@ -13,15 +13,16 @@ MAX_FRAMES = 60
 
 
 def save_grid(images: Tensor, file: Path) -> None:
-    """Write images [N, 1, H, W] in [-1, 1] as one PNG, row by row in a nearly square grid."""
-    num, _, height, width = images.shape
+    """Write images [N, C, H, W] in [-1, 1], C 1 or 3, as one PNG, grey or RGB, row by row in a nearly square grid."""
+    num, channels, height, width = images.shape
     columns = math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
-    pixels = images.detach().squeeze(1).add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
-    cells = np.zeros((rows * columns, height + 2, width + 2), dtype=np.uint8)
-    cells[:num, 1:-1, 1:-1] = pixels
-    grid = cells.reshape(rows, columns, height + 2, width + 2).swapaxes(1, 2)
-    Image.fromarray(grid.reshape(rows * (height + 2), columns * (width + 2))).save(file)
+    pixels = images.detach().add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
+    cells = np.zeros((rows * columns, channels, height + 2, width + 2), dtype=np.uint8)
+    cells[:num, :, 1:-1, 1:-1] = pixels
+    grid = cells.reshape(rows, columns, channels, height + 2, width + 2).transpose(0, 3, 1, 4, 2)
+    picture = grid.reshape(rows * (height + 2), columns * (width + 2), channels)
+    Image.fromarray(picture if channels == 3 else picture[..., 0]).save(file)
 
 
 def save_growth(pictures: Path, file: Path) -> bool:

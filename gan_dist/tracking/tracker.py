@@ -96,7 +96,7 @@ class Tracker:
             guard.log(values, step=step)
 
     def picture(self, step: int, kind: str, file: str, images: Tensor) -> None:
-        """Write images [N, 1, 28, 28] in [-1, 1] to img/<file>.png, and show them as samples/<kind>."""
+        """Write images [N, C, H, W] in [-1, 1] to img/<file>.png, and show them as samples/<kind>."""
         if self.is_main:
             path = self.folder / "img" / f"{file}.png"
             with self._tolerate("a picture"):

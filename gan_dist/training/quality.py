@@ -7,18 +7,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_dist.config.options import Config
 from gan_dist.data.mnist import MissingError
+from gan_dist.data.sources import SOURCES
 from gan_dist.distributed.processes import run_first
 from gan_dist.errors import reason
 from gan_dist.evaluation.drawn import Drawn
 from gan_dist.evaluation.evaluator import Evaluator
-from gan_dist.evaluation.features import FILES
+from gan_dist.evaluation.features import IMAGE_SHAPE, has_extractor
 from gan_dist.storage.best import Best
 from gan_dist.tracking.alerts import Alert, Watch
 from gan_dist.tracking.names import EVAL
@@ -31,22 +34,31 @@ WORDS = {"frechet_distance": "Frechet distance", "sliced_distance": "sliced Wass
 class Quality:
     """Figures of a generator, the same for every number of processes; every process makes its share of the images.
 
-    frequencies: of classes in training [num_classes], if the generator takes labels.
+    images: what is trained on, uint8 [num_images, C, H, W]. frequencies: of classes in training [num_classes], if the
+    generator takes labels. epoch: its steps.
     """
 
     def __init__(
-        self, config: Config, accelerator: Accelerator, generator: nn.Module, frequencies: Tensor | None, epoch: int
+        self,
+        config: Config,
+        accelerator: Accelerator,
+        generator: nn.Module,
+        images: NDArray[np.uint8],
+        frequencies: Tensor | None,
+        epoch: int,
     ) -> None:
         self.every = max(1, round(config.output.eval_every * epoch)) if config.output.eval_every else 0
         self.best: Best | None = None
-        self.name = "frechet_distance" if config.data.dataset in FILES else "sliced_distance"
+        self.name = "frechet_distance" if has_extractor(config.data.dataset, images.shape[1:]) else "sliced_distance"
         self._drawn = Drawn(generator, config.model.latent_dim, config.run.seed, frequencies)
         num, device = config.output.eval_images, accelerator.device
         self._watch = Watch()
         self._labels = None if config.model.clusters else self._drawn.labels(range(num))  # clusters are no classes
         self._evaluator: Evaluator | None = None
         if self.every:
-            self._evaluator = run_first(accelerator, accelerator.is_main_process, lambda: _make(config, accelerator))
+            self._evaluator = run_first(
+                accelerator, accelerator.is_main_process, lambda: _make(config, accelerator, images)
+            )
             if not broadcast(torch.tensor(self._evaluator is not None, device=device)):
                 self.every = 0
 
@@ -59,7 +71,11 @@ class Quality:
         """The figure of a step in words, with its floor."""
         assert self.best is not None
         words = f"{WORDS[self.name]} {self.best.figures[step]:.3g}"
-        if self._evaluator and (floor := self._evaluator.description["floor"].get(self.name)):
+        if not self._evaluator:
+            return words
+        if self._evaluator.description["split"] == "train":
+            words += " from the training images"
+        if floor := self._evaluator.description["floor"].get(self.name):
             words += f", {self.best.figures[step] / floor:.1f} times that of real images"
         return words
 
@@ -104,12 +120,16 @@ class Quality:
         return row | {EVAL + "seconds": round(time.monotonic() - start, 2)}
 
 
-def _make(config: Config, accelerator: Accelerator) -> Evaluator | None:
+def _make(config: Config, accelerator: Accelerator, images: NDArray[np.uint8]) -> Evaluator | None:
     """None, on the main process alone, if what it needs is not to be had. Raises UserError for a damaged file."""
+    # Only the known data sets, as they are, have test images.
+    is_known = config.data.dataset in SOURCES and images.shape[1:] == IMAGE_SHAPE
     try:
         return Evaluator(
             config.data.dataset,
             config.data.data_dir,
+            real=None if is_known else images,
+            split="test" if is_known else "train",
             num=config.output.eval_images,
             process_index=accelerator.process_index,
             num_processes=accelerator.num_processes,

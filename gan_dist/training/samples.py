@@ -18,7 +18,7 @@ class Samples:
         self.generator, self.config, self.batches, self.num_classes = generator, config, batches, num_classes
 
     def draw(self, noise: Tensor) -> Tensor:
-        """noise [N, latent_dim] -> images [N, 1, 28, 28] in [-1, 1], of all classes in turn, as many of each."""
+        """noise [N, latent_dim] -> images [N, C, H, W] in [-1, 1], of all classes in turn, as many of each."""
         return self._draw(noise, classes_in_turn(len(noise), self.num_classes))
 
     def _draw(self, noise: Tensor, labels: tuple[Tensor, ...]) -> Tensor:
@@ -31,7 +31,7 @@ class Samples:
         return normal(self.config.run.seed, Stream.SAMPLE, [0], num, self.config.model.latent_dim)[0]
 
     def interpolation(self) -> Tensor:
-        """Eight interpolations between two images, a row each -> images [64, 1, 28, 28].
+        """Eight interpolations between two images, a row each -> images [64, C, H, W].
 
         Along great circles, as normal noise lies near a sphere: White, "Sampling generative networks", 2016.
         """

@@ -56,13 +56,17 @@ def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Confi
         on_device=config.data.data_placement == "device",
         labels=labels,
         draws=bool(config.data.augment or config.optimizer.mismatch or config.optimizer.objective == "wgan-gp"),
+        mirror=config.data.mirror,
     )
 
 
 def load_data(config: Config) -> tuple[NDArray[np.uint8], Tensor | None]:
-    """Images, and their labels or clusters [num_images] if the networks take them. Raises UserError."""
+    """Images, uint8 [num_images, C, H, W], and their labels or clusters [num_images] if the networks take them.
+
+    Raises UserError.
+    """
     place = config.data.dataset, config.data.data_dir
-    images = load_images(*place)
+    images = load_images(*place)[:, None]
     if not config.model.conditional:
         return images, None
     if config.model.clusters is None:
@@ -90,11 +94,12 @@ class Trainer:
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
         frequencies = None if labels is None else labels.bincount() / len(labels)
-        image_shape = 1, *images.shape[1:]
-        self.state = TrainingState(config, self.accelerator, image_shape, self.total_steps, frequencies)
+        self.state = TrainingState(config, self.accelerator, images.shape[1:], self.total_steps, frequencies)
         self.state.settle(self.batches.blank())
         self.samples = Samples(self.state.sampler, config, self.batches, 0 if frequencies is None else len(frequencies))
-        self.quality = Quality(config, self.accelerator, self.state.sampler, frequencies, self.batches.steps_per_epoch)
+        self.quality = Quality(
+            config, self.accelerator, self.state.sampler, images, frequencies, self.batches.steps_per_epoch
+        )
         self.folder = RunFolder(run_path(config, self.accelerator))
         saving = config.checkpoint
         self.saver = Saver(

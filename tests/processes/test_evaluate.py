@@ -86,7 +86,7 @@ def test_grid_is_no_image(pngs: Path) -> None:
     Image.fromarray(np.zeros((60, 60), np.uint8)).save(grid)
     done = evaluate(pngs)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith(f"error: {grid}: is 60 x 60 of mode L; ")
+    assert done.stderr.startswith(f"error: {grid}: is 60 x 60 of mode L, not 28 x 28 of mode L; ")
 
 
 def test_few_png_files(pngs: Path) -> None:

@@ -7,6 +7,6 @@ from gan_dist.errors import exit_code
 from gan_dist.models import linear
 
 if __name__ == "__main__":
-    linear.Generator.__init__.__defaults__ = (100, 2)
-    linear.Discriminator.__init__.__defaults__ = (2,)
+    linear.Generator.__init__.__defaults__ = (100, 2, (1, 28, 28))
+    linear.Discriminator.__init__.__defaults__ = (2, (1, 28, 28))
     sys.exit(exit_code(train.main))

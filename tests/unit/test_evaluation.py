@@ -18,6 +18,7 @@ from gan_dist.evaluation import distances, features
 from gan_dist.evaluation.distances import Moments, frechet_distance, kernel_distance, kernel_sums, moments
 from gan_dist.evaluation.drawn import Drawn
 from gan_dist.evaluation.evaluator import Evaluator, to_pixels
+from gan_dist.evaluation.features import IMAGE_SHAPE as SHAPE
 from gan_dist.evaluation.features import extract, load_extractor
 from gan_dist.evaluation.figures import duplicates
 from gan_dist.evaluation.files import read_pngs
@@ -43,11 +44,11 @@ def mnist() -> dict[str, tuple[Tensor, Tensor]]:
         }
     except UserError:
         pytest.skip("MNIST cannot be had on this machine")
-    return {split: (torch.tensor(images), torch.tensor(labels).long()) for split, (images, labels) in loaded.items()}
+    return {s: (torch.tensor(images[:, None]), torch.tensor(labels).long()) for s, (images, labels) in loaded.items()}
 
 
 def from_pixels(pixels: Tensor) -> Tensor:
-    return pixels.unsqueeze(1).float() / 127.5 - 1
+    return pixels.float() / 127.5 - 1
 
 
 def test_frechet_distance_of_independent_dimensions() -> None:
@@ -114,17 +115,17 @@ def test_neighbours_of_sets_whose_figures_are_known() -> None:
 
 
 def test_duplicates() -> None:
-    pixels = (draw(20, 28, 28) * 40 + 128).clamp(0, 255).byte()
+    pixels = (draw(20, 3, 12, 8) * 40 + 128).clamp(0, 255).byte()
     pixels[7] = pixels[3]
     pixels[11] = pixels[5]
-    pixels[11, 0, :3] ^= 1  # three pixels by one level
+    pixels[11, :, 0, 0] ^= 1  # three pixels by one level
     nearest = find_neighbours(pixels.double().flatten(1)).nearest
     assert duplicates(pixels, nearest) == 4 / 20
 
 
 def test_pixels_are_those_of_a_png_file() -> None:
     assert to_pixels(torch.tensor([-1, 0.999, 7, math.nan]).view(1, 1, 2, 2)).flatten().tolist() == [0, 255, 255, 0]
-    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    levels = torch.arange(192, dtype=torch.uint8).view(1, 3, 8, 8)
     assert torch.equal(to_pixels(from_pixels(levels)), levels)
 
 
@@ -157,7 +158,7 @@ def test_extractor_recognises_clothes() -> None:
         images, labels = (load("fashion-mnist", str(DATA_DIR), "test") for load in (load_images, load_labels))
     except UserError as error:
         pytest.skip(str(error))
-    _, classes = extract(extractor.network, torch.tensor(images))
+    _, classes = extract(extractor.network, torch.tensor(images[:, None]))
     assert (classes == torch.tensor(labels)).double().mean() >= 0.92
 
 
@@ -198,8 +199,8 @@ def test_floor_is_what_real_images_get(mnist: dict[str, tuple[Tensor, Tensor]]) 
     no_ones = worse(pixels[labels != 1][:2000])
     assert no_ones["digit_kl"] > 50 * floor["digit_kl"]
     assert no_ones["coverage"] < worse(pixels[:2000])["coverage"] - 0.02
-    assert worse(pixels[:500].repeat(4, 1, 1))["duplicates"] == 1
-    noise = worse((pixels[:2000] + draw(2000, 28, 28) * 40).clamp(0, 255).byte())
+    assert worse(pixels[:500].repeat(4, 1, 1, 1))["duplicates"] == 1
+    noise = worse((pixels[:2000] + draw(2000, 1, 28, 28) * 40).clamp(0, 255).byte())
     assert noise["frechet_distance"] > 20 * floor["frechet_distance"]
     assert noise["precision"] < 0.6 * floor["precision"]
 
@@ -220,7 +221,7 @@ def test_figures_without_real_images(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_sliced_distance(mnist: dict[str, tuple[Tensor, Tensor]]) -> None:
     some, others = mnist["test"][0][:500], mnist["train"][0][:500]
     assert sliced_distance(some, some) == 0
-    noisy = (others + draw(500, 28, 28) * 30).clamp(0, 255).byte()
+    noisy = (others + draw(500, 1, 28, 28) * 30).clamp(0, 255).byte()
     assert 0 < 1.5 * sliced_distance(some, others) < sliced_distance(some, noisy)
 
 
@@ -228,26 +229,36 @@ def test_png_files(tmp_path: Path) -> None:
     levels = np.arange(60, dtype=np.uint8)
     for level in levels:
         Image.fromarray(np.full((28, 28), level)).save(tmp_path / f"{level:02}.png")
-    assert to_pixels(read_pngs(tmp_path, 100))[:, 3, 4].tolist() == levels.tolist()
-    some = to_pixels(read_pngs(tmp_path, 20))[:, 0, 0]
+    assert to_pixels(read_pngs(tmp_path, 100, SHAPE))[:, 0, 3, 4].tolist() == levels.tolist()
+    some = to_pixels(read_pngs(tmp_path, 20, SHAPE))[:, 0, 0, 0]
     assert len(some.unique()) == 20
     assert some.max() > 40  # not the first ones
     file = tmp_path / "more" / "last.png"
     file.parent.mkdir()
     Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(file)
-    with pytest.raises(UserError, match=f"^{file}: is 28 x 28 of mode RGB; "):
-        read_pngs(tmp_path, 100)
+    with pytest.raises(UserError, match=f"^{file}: is 28 x 28 of mode RGB, not 28 x 28 of mode L; "):
+        read_pngs(tmp_path, 100, SHAPE)
     Image.fromarray(draw(28, 28).mul(99).byte().numpy()).save(file)
     for content in (b"no picture", file.read_bytes()[:300]):
         file.write_bytes(content)
         with pytest.raises(UserError, match=f"^{file}: cannot be read as PNG .*; delete it$"):
-            read_pngs(tmp_path, 100)
+            read_pngs(tmp_path, 100, SHAPE)
+
+
+def test_png_files_in_colour(tmp_path: Path) -> None:
+    pixels = draw(5, 3, 16, 24).mul(40).add(128).clamp(0, 255).byte()
+    for i, image in enumerate(pixels):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"{i}.png")
+    assert torch.equal(to_pixels(read_pngs(tmp_path, 100, (3, 16, 24))), pixels)
+    for shape, words in (((3, 24, 16), "16 x 24 of mode RGB"), ((1, 16, 24), "24 x 16 of mode L")):
+        with pytest.raises(UserError, match=rf"0\.png: is 24 x 16 of mode RGB, not {words}; a folder must hold one"):
+            read_pngs(tmp_path, 100, shape)
 
 
 def test_neighbours_in_training_images() -> None:
-    training = (draw(25_000, 2, 2) * 40 + 128).clamp(0, 255).byte()  # more than are compared at once
+    training = (draw(25_000, 3, 2, 2) * 40 + 128).clamp(0, 255).byte()  # more than are compared at once
     training[24_000] = training[7]
-    rows = beside_nearest(from_pixels(training[[7, 12_345]]), training).view(2, 4, 2, 2)
+    rows = beside_nearest(from_pixels(training[[7, 12_345]]), training.numpy()).view(2, 4, 3, 2, 2)
     assert torch.equal(rows[0, 1], rows[0, 0])
     assert torch.equal(rows[0, 2], rows[0, 0])
     everything = torch.cdist(from_pixels(training[12_345:12_346]).flatten(1), from_pixels(training).flatten(1))

@@ -3,9 +3,11 @@
 import hashlib
 
 import numpy as np
+import pytest
 import torch
 
-from gan_dist.data.order import Stream, image_indices, normal, permutation
+from gan_dist.data import order
+from gan_dist.data.order import Stream, first_of_permutation, image_indices, mirrored, normal, permutation
 
 
 def test_an_epoch_has_every_image_once() -> None:
@@ -20,6 +22,20 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     orders = [permutation(seed, epoch, 1000) for seed in (0, 1) for epoch in (0, 1)]
     matches = [(a == b).mean() for i, a in enumerate(orders) for b in orders[:i]]
     assert max(matches) < 0.01
+
+
+def test_first_of_a_permutation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "BLOCK", 64)  # several blocks, the last one not full
+    for num in (1, 7, 150, 1000, 2000):
+        assert np.array_equal(first_of_permutation(7, 3, 1000, num), permutation(7, 3, 1000)[:num])
+
+
+def test_half_of_all_images_are_mirrored() -> None:
+    """Any row alone, or with others, in one process or in several."""
+    (whole,) = mirrored(3, [0], 20_000)
+    assert abs(whole.double().mean() - 0.5) < 0.02
+    assert torch.equal(mirrored(3, [100, 7000], 8), torch.stack([whole[100:108], whole[7000:7008]]))
+    assert not torch.equal(whole, mirrored(4, [0], 20_000)[0])
 
 
 def test_processes_share_a_batch_without_overlap() -> None:
@@ -50,7 +66,8 @@ def test_noise_is_standard_normal_and_streams_differ() -> None:
 
 def test_order_and_noise_never_change() -> None:
     """A change here changes every result that a user has ever had."""
-    order = permutation(42, 3, 60_000).astype("<i8")
-    assert hashlib.sha256(order.tobytes()).hexdigest().startswith("a4ad79c7b2775c02")
+    indices = permutation(42, 3, 60_000).astype("<i8")
+    assert hashlib.sha256(indices.tobytes()).hexdigest().startswith("a4ad79c7b2775c02")
     expected = torch.tensor([0.4544233366102155, -0.3077541213294336, -0.031034509541631485], dtype=torch.float64)
     torch.testing.assert_close(normal(42, Stream.NOISE, [1000], 1, 100)[0, 0, :3], expected, rtol=1e-12, atol=0)
+    assert mirrored(42, [1000], 12).int().tolist() == [[1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 1, 1]]

@@ -24,10 +24,11 @@ def test_classes_are_drawn_by_their_frequencies() -> None:
     assert torch.equal(numbers.float().double(), numbers)
 
 
-def test_clusters_are_of_like_images() -> None:
-    kinds = np.random.default_rng(0).integers(0, 256, (3, 28, 28))
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 10), (3, 64, 48)])
+def test_clusters_are_of_like_images(shape: tuple[int, ...]) -> None:
+    kinds = np.random.default_rng(0).integers(0, 256, (3, *shape))
     which = np.arange(300) % 3
-    noise = np.random.default_rng(1).integers(-10, 10, (300, 28, 28))
+    noise = np.random.default_rng(1).integers(-10, 10, (300, *shape))
     images = (kinds[which] + noise).clip(0, 255).astype(np.uint8)
     found = cluster(images, 3, seed=1)
     assert len({(a, b) for a, b in zip(which.tolist(), found.tolist(), strict=True)}) == 3

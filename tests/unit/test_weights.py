@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 from gan_dist.models import linear
 from gan_dist.storage.weights import save_weights
 
-METADATA = {"model": "linear", "dataset": "mnist", "recipe": "linear", "seed": "0", "step": "1"}
+METADATA = {"model": "linear", "dataset": "/home/me/[cats]: mine", "recipe": "linear", "seed": "0", "step": "1"}
 
 
 class Plain(nn.Module):
@@ -28,11 +29,18 @@ class Plain(nn.Module):
 
 
 def test_arguments_are_kept_for_from_pretrained(tmp_path: Path) -> None:
-    generator = linear.Generator(latent_dim=7, hidden=5)
+    generator = linear.Generator(latent_dim=7, hidden=5, image_shape=(3, 16, 24))
     save_weights(generator, tmp_path / "generator", METADATA, "generator")
-    assert json.loads((tmp_path / "generator" / "config.json").read_text()) == {"latent_dim": 7, "hidden": 5}
+    assert json.loads((tmp_path / "generator" / "config.json").read_text()) == {
+        "latent_dim": 7,
+        "hidden": 5,
+        "image_shape": [3, 16, 24],
+    }
     with safe_open(tmp_path / "generator" / "model.safetensors", "pt") as file:
         assert file.metadata() == METADATA
+    card = (tmp_path / "generator" / "README.md").read_text()
+    assert "/home" not in card  # no path of this machine
+    assert yaml.safe_load(card.split("---")[1])["tags"] == ["gan", "[cats]: mine"]
     same = linear.Generator.from_pretrained(tmp_path / "generator", strict=True)
     assert all(torch.equal(tensor, same.state_dict()[name]) for name, tensor in generator.state_dict().items())
 

@@ -30,7 +30,8 @@ class TensorBoardRun:
     def log(self, step: int, values: dict[str, Value]) -> None:
         for name, value in values.items():
             if isinstance(value, Picture):
-                self.writer.add_image(name, np.asarray(Image.open(value.file)), step, dataformats="HW")
+                pixels = np.asarray(Image.open(value.file))
+                self.writer.add_image(name, pixels, step, dataformats="HW" if pixels.ndim == 2 else "HWC")
             elif isinstance(value, Movie):
                 # As an image, which it shows moving: add_video wants all frames, and moviepy to pack them again.
                 image = Summary.Image(encoded_image_string=value.file.read_bytes())
