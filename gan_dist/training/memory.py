@@ -10,8 +10,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 def keep_freed_memory() -> None:
     """Have glibc keep what is freed for the next step; elsewhere do nothing.
 
-    By default it gives each block of 32 MB or more back to the system at once, and the system hands it out again page by
-    page, filled with zeros: convolutions free and take such blocks many times in a step.
+    By default it gives each block of 32 MB or more back to the system at once, which hands it out again page by page,
+    filled with zeros: convolutions free and take such blocks many times in a step.
     """
     if not sys.platform.startswith("linux"):
         return
