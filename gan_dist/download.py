@@ -7,19 +7,18 @@ import contextlib
 import sys
 
 from gan_dist.config.resolve import parse
-from gan_dist.data.mnist import MissingError, load_images, load_labels
+from gan_dist.data.dataset import load
+from gan_dist.data.mnist import MissingError
 from gan_dist.errors import exit_code
+from gan_dist.training.data import load_data
 
 
 def main() -> int:
     config = parse(sys.argv[1:])
-    place = config.data.dataset, config.data.data_dir
-    images = load_images(*place)
-    if config.model.conditional and config.model.clusters is None:
-        load_labels(*place)
+    data, _ = load_data(config)
     with contextlib.suppress(MissingError):  # training does without
-        load_images(*place, "test")
-    print(f"{config.data.dataset}: {len(images):,} images")
+        load(config.data.dataset, config.data.data_dir, "test", with_labels=False)
+    print(f"{data.name}: {len(data.images):,} images")
     return 0
 
 
