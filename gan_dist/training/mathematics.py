@@ -36,11 +36,9 @@ def check_same_data(recorded: Mapping[str, Any] | None, data: Mapping[str, Any])
     Both are what `fingerprint` gives. Of a folder, its place and name may have changed.
     """
     if recorded is not None and recorded["sha256"] != data["sha256"]:
-        then, now = (f"{each['name']} {each['shape']}" for each in (recorded, data))
-        raise UserError(
-            f"--dataset: its images or labels are not those that the run was trained on ({now}, was {then}); "
-            "a resumed run keeps its data; name them, or take another --run-dir"
-        )
+        words = f"its images {data['shape']} or labels are not those that the run was trained on"
+        was = f"{recorded['name']} {recorded['shape']}"
+        raise UserError(f"--dataset {data['name']}: {words} ({was}); name those, or take another --run-dir")
 
 
 def _compared(option: str, value: Any) -> Any:

@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,11 +28,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-def loaded(folder: Path, image_size: int | None = 8, **options: object) -> Dataset:
-    return load(str(folder), "data", image_size=image_size, **options)  # type: ignore[arg-type]
+def loaded(folder: Path, image_size: int | None = 8, **options: Any) -> Dataset:
+    return load(str(folder), "data", image_size=image_size, **options)
 
 
-def pixels(folder: Path, **options: object) -> np.ndarray:
+def pixels(folder: Path, **options: Any) -> np.ndarray:
     """Of the only picture, [H, W] or [H, W, C]."""
     (image,) = loaded(folder, **options).images
     return np.asarray(image).transpose(1, 2, 0).squeeze()
@@ -99,14 +100,14 @@ def test_centre_as_a_square(folder: Path) -> None:
 
 
 def test_sizes(folder: Path) -> None:
-    """Larger and smaller pictures are scaled as Pillow's Lanczos does; a large JPEG is near it, though decoded at less."""
+    """Pictures are scaled as Pillow's Lanczos does; a large JPEG is near it, though decoded at less."""
     save(noise(20), folder / "a.png")
     save(noise(3), folder / "b.png")
     smooth = Image.fromarray(noise(4)).resize((512, 512), Image.Resampling.BICUBIC)
     save(smooth, folder / "c.jpg", quality=95)
     large, small, photo = loaded(folder, None).images.transpose(0, 2, 3, 1)
     for found, picture in ((large, noise(20)), (small, noise(3))):
-        assert np.array_equal(found, Image.fromarray(picture).resize((32, 32), Image.Resampling.LANCZOS))
+        assert np.array_equal(found, np.asarray(Image.fromarray(picture).resize((32, 32), Image.Resampling.LANCZOS)))
     whole = np.asarray(smooth.resize((32, 32), Image.Resampling.LANCZOS)).astype(int)
     assert abs(photo - whole).mean() < 1
 
@@ -119,7 +120,7 @@ def test_grey_if_all_are(folder: Path) -> None:
     assert np.array_equal(loaded(folder, channels=3).images, np.broadcast_to(RAMP, (2, 3, 8, 8)))
     save(noise(), folder / "2.png")
     assert loaded(folder).images.shape == (3, 3, 8, 8)
-    assert np.array_equal(loaded(folder, channels=1).images[2, 0], Image.fromarray(noise()).convert("L"))
+    assert np.array_equal(loaded(folder, channels=1).images[2, 0], np.asarray(Image.fromarray(noise()).convert("L")))
 
 
 def test_subfolders_are_classes(folder: Path) -> None:
@@ -183,8 +184,9 @@ def test_damaged_pictures(folder: Path, cache: Path, caplog: pytest.LogCaptureFi
     (folder / "b" / "1.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")  # no program is started
     (folder / "c" / "0.png").unlink()
     (folder / "c" / "0.png").symlink_to(folder / "none")
-    expected = r"4 of 7 pictures are damaged: b/0.png \(is no picture\), b/1.png \(is no picture\), b/9.png \(.*truncated.*\), "
-    with pytest.raises(UserError, match=rf"--dataset {folder}: {expected}...; delete them, or take --skip-damaged$"):
+    named = r"b/0.png \(is no picture\), b/1.png \(is no picture\), b/9.png \(.*truncated.*\), ..."
+    expected = f"4 of 7 pictures are damaged: {named}"
+    with pytest.raises(UserError, match=rf"--dataset {folder}: {expected}; delete them, or take --skip-damaged$"):
         loaded(folder)
     assert [file.name for file in cache.iterdir()] == [".lock"]
     for _ in range(2):  # the second time from the cache
@@ -245,7 +247,7 @@ def test_empty_folder(folder: Path) -> None:
 def test_packed_anew_if_it_has_changed(folder: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level(logging.INFO)
 
-    def packs(folder: Path, **options: object) -> bool:
+    def packs(folder: Path, **options: Any) -> bool:
         caplog.clear()
         loaded(folder, **options)
         return "packed" in caplog.text
