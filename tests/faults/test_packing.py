@@ -1,6 +1,7 @@
 """Pictures are packed as a whole or not at all, whoever is killed, comes at once or has no room."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from gan_dist.data.dataset import load
+from tests.conftest import ROOT
 from tests.harness.pictures import noise, save
 from tests.harness.runs import kill, small_disk, start_command, wait_until
 
@@ -65,3 +67,21 @@ def test_full_disk_is_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest
         remedy = "(No space left on device); name another folder with XDG_CACHE_HOME\n"
         assert words == f"error: --dataset {folder}: cannot write to {disk}/gan_dist/pictures {remedy}"
         assert [file.name for file in (disk / "gan_dist/pictures").iterdir()] == [".lock"]
+
+
+@pytest.mark.slow
+def test_hundred_thousand_pictures_are_never_in_memory_together(tmp_path: Path, folder: Path) -> None:
+    """Their images take 307 MB."""
+    firsts = [save(noise(16, seed), tmp_path / "many" / str(seed) / "0.png") for seed in range(100)]
+    for first in firsts:
+        for number in range(1, 1000):
+            os.link(first, first.with_name(f"{number}.png"))
+    program = (
+        "import re, sys; from gan_dist.data.dataset import load; data = load(sys.argv[1], 'data');"
+        "peak = re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1];"
+        "print(len(data.images), len(data.class_names), peak)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "many"], cwd=ROOT, capture_output=True, text=True)
+    num, classes, peak = map(int, done.stdout.split())
+    assert (num, classes) == (100_000, 100)
+    assert peak < 150_000, f"{peak} kB"
