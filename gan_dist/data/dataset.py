@@ -97,9 +97,9 @@ def fingerprint(data: Dataset) -> dict[str, Any]:
     digest = hashlib.sha256()
     for start in range(0, len(data.images), BLOCK):
         digest.update(np.ascontiguousarray(data.images[start : start + BLOCK]).data)
-    labels = None if data.labels is None else data.labels.tolist()
-    digest.update(json.dumps([labels, data.class_names]).encode())
-    return {"name": data.name, "shape": list(data.images.shape), "sha256": digest.hexdigest()}
+    shape, labels = list(data.images.shape), None if data.labels is None else data.labels.tolist()
+    digest.update(json.dumps([shape, labels, data.class_names]).encode())
+    return {"name": data.name, "shape": shape, "sha256": digest.hexdigest()}
 
 
 def name_of(dataset: str) -> str:
@@ -118,10 +118,8 @@ def check(dataset: str, image_size: int | None = None, background: str = BACKGRO
         raise UserError(f"--background {background or repr(background)}: {remedy}") from None
     if dataset in NAMES:
         return
+    remedy = f"take {', '.join(NAMES)}, a folder of pictures, or a {', '.join(FILES)}"
     if not os.path.exists(dataset):
-        raise UserError(
-            f"--dataset {dataset or repr(dataset)}: neither a file or folder nor one of {', '.join(NAMES)}; "
-            f"name a folder of pictures, or a file {' '.join(FILES)}"
-        )
+        raise UserError(f"--dataset {dataset or repr(dataset)}: neither a known data set nor a path; {remedy}")
     if not os.path.isdir(dataset) and not dataset.lower().endswith(FILES):
-        raise UserError(f"--dataset {dataset}: is no data set; name a folder of pictures, or a file {' '.join(FILES)}")
+        raise UserError(f"--dataset {dataset}: is a file of another kind; {remedy}")

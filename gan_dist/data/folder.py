@@ -30,7 +30,7 @@ def source(folder: Path) -> Source:
             ending = os.path.splitext(name)[1].lower()
             if ending not in formats():
                 others.add(ending or name)
-            elif (state := _state(folder / name)) is not None:
+            elif (state := _state(os.path.join(folder, name))) is not None:
                 files.append(name)
                 digest.update(f"{name}\0{state}\n".encode("utf-8", "surrogateescape"))
     except OSError as error:
@@ -52,15 +52,16 @@ def _walk(folder: Path) -> Iterator[str]:
 
     for place, folders, files in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = os.path.relpath(place, folder)
         for name in sorted(files):
             if not name.startswith("."):
-                yield os.path.relpath(os.path.join(place, name), folder)
+                yield name if below == os.curdir else os.path.join(below, name)
 
 
-def _state(file: Path) -> str | None:
+def _state(file: str) -> str | None:
     """What tells that a file has changed; None for what is no file, such as a pipe, which nobody may wait for."""
     try:
-        status = file.stat()
+        status = os.stat(file)
     except OSError as error:  # a link to nowhere: a damaged picture
         return str(error.errno)
     return f"{status.st_size} {status.st_mtime_ns}" if stat.S_ISREG(status.st_mode) else None

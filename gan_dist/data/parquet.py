@@ -17,7 +17,7 @@ from gan_dist.data.mnist import MissingError
 from gan_dist.data.pictures import Pictures, Source, opened
 from gan_dist.errors import UserError, reason
 
-LABELS = ("label", "labels", "fine_label")
+LABELS = ("label", "labels")
 
 
 class _Block(NamedTuple):

@@ -249,8 +249,8 @@ def test_damaged_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_is_no_data_set(tmp_path: Path) -> None:
     save(noise(), tmp_path / "a.png")
     for name, words in (
-        ("nothing", "neither a file or folder nor one of mnist, "),
-        ("a.png", "is no data set; name a f"),
+        ("nothing", "neither a known data set nor a path; take mnist, "),
+        ("a.png", "is a file of another kind; take mnist, "),
     ):
         with pytest.raises(UserError, match=f"--dataset {tmp_path / name}: {words}"):
             load(str(tmp_path / name), "data")

@@ -90,3 +90,11 @@ def test_load_generator(run_200: Path) -> None:
     exec(code.replace("runs/NAME", str(run_200)), names)
     assert names["images"].shape == (64, 1, 28, 28)
     assert names["images"].abs().max() <= 1
+
+
+def test_load_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = (block for block in blocks("python") if "gan_dist.data.dataset" in block)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert "mnist-5k (5000, 3, 32, 32) ('0', '1', " in capsys.readouterr().out
