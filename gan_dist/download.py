@@ -1,4 +1,4 @@
-"""Download a data set, what training needs of it and test images, and verify it.
+"""Download a data set, what training needs of it and test images, and verify it; or pack pictures of one's own.
 
 `python -m gan_dist.download [--dataset NAME] [--data-dir DIR]`
 """
@@ -7,8 +7,8 @@ import contextlib
 import sys
 
 from gan_dist.config.resolve import parse
-from gan_dist.data.dataset import load
-from gan_dist.data.mnist import MissingError
+from gan_dist.data.mnist import MissingError, load_images
+from gan_dist.data.sources import SOURCES
 from gan_dist.errors import exit_code
 from gan_dist.training.data import load_data
 
@@ -16,8 +16,9 @@ from gan_dist.training.data import load_data
 def main() -> int:
     config = parse(sys.argv[1:])
     data, _ = load_data(config)
-    with contextlib.suppress(MissingError):  # training does without
-        load(config.data.dataset, config.data.data_dir, "test", with_labels=False)
+    if config.data.dataset in SOURCES:
+        with contextlib.suppress(MissingError):  # training does without
+            load_images(config.data.dataset, config.data.data_dir, "test")
     print(f"{data.name}: {len(data.images):,} images")
     return 0
 

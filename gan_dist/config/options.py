@@ -65,7 +65,7 @@ class Data:
     image_size: Annotated[int | None, FREE] = None
     """Height and width of the images [None: as they are; of a folder or a table of pictures 32]."""
     channels: Annotated[Literal[1, 3] | None, FREE] = None
-    """Grey images or red, green and blue [None: as they are]."""
+    """1: grey, 3: red, green and blue [None: 1 if all images are grey, else 3]."""
     background: Annotated[str, arg(metavar="COLOUR"), FREE] = BACKGROUND
     """What shows through where pictures of your own are transparent: a name of CSS, or #rrggbb."""
     skip_damaged: Annotated[bool, FREE] = False

@@ -49,9 +49,9 @@ def load(
     """Load a data set: a name in NAMES, whose files are in `data_dir`, or the path of one's own pictures.
 
     split: "train" or "test". image_size: height and width, None for those of the data (of a folder: 32). channels: 1
-    or 3, None for those of the data. background: of transparent pictures. skip_damaged: leave out pictures that cannot
-    be read. progress: called with the number of pictures done and of all, while they are packed. with_labels: False
-    where labels of a known data set are not needed, and may be missing.
+    or 3, None for 1 if all images are grey. background: of transparent pictures. skip_damaged: leave out pictures that
+    cannot be read. progress: called with the number of pictures done and of all, while they are packed. with_labels:
+    False where labels of a known data set are not needed, and may be missing.
 
     Raises UserError, and MissingError for what is not there and cannot be downloaded.
     """
@@ -59,14 +59,9 @@ def load(
     look = Look(image_size, channels, colour(background))
     name = name_of(dataset)
     if dataset in SOURCES:
-        images = load_images(dataset, data_dir, split)
+        images = _of_mnist_family(dataset, data_dir, split, look, progress)
         labels = load_labels(dataset, data_dir, split) if with_labels else None
-        class_names = SOURCES[dataset].class_names if with_labels else ()
-        if look.size in (None, *images.shape[1:2]) and channels != 3:
-            return Dataset(name, images[:, None], labels, class_names)
-        # The labels are no part of it: they are there whether or not they were asked for then.
-        source = Source(f"{dataset} {split}", lambda: arrays.pictures_of(images))
-        return Dataset(name, packed(source, look, dataset, False, progress).images, labels, class_names)
+        return Dataset(name, images, labels, SOURCES[dataset].class_names if with_labels else ())
     if dataset == "cifar10":
         return Dataset(name, *packed(cifar10.source(data_dir, split), look, dataset, False, progress))
     path = Path(dataset)
@@ -78,6 +73,17 @@ def load(
         return Dataset(name, mapped, None, ())
     source = folder.source(path) if path.is_dir() else arrays.source(path)
     return Dataset(name, *packed(source, look, dataset, skip_damaged, progress))
+
+
+def _of_mnist_family(
+    dataset: str, data_dir: str, split: str, look: Look, progress: Progress | None
+) -> NDArray[np.uint8]:
+    images = load_images(dataset, data_dir, split)
+    if look.channels != 3 and look.size in (None, *images.shape[1:2]):
+        return images[:, None]
+    return packed(
+        Source(f"{dataset} {split}", lambda: arrays.pictures_of(images)), look, dataset, False, progress
+    ).images
 
 
 def _mapped(file: Path, look: Look) -> NDArray[np.uint8] | None:

@@ -72,7 +72,9 @@ def test_every_option_has_a_description() -> None:
         assert len(re.findall(r"\b[a-z]+\b", found[1])) > 3, option
 
 
-def test_accelerate_launch_lines() -> None:
+def test_accelerate_launch_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pictures").mkdir()  # what a reader has
     text = "\n".join(blocks("sh")).replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.startswith("accelerate launch")]
     assert lines
