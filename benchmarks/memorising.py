@@ -1,7 +1,7 @@
 """Does D learn the training images by heart? What it says of them, of test images and of generated ones.
 
-python benchmarks/memorising.py RUN [--data-dir DIR]: a row for each checkpoint of a run of `linear` or `conv`; for the tables
-of docs/quality.md.
+python benchmarks/memorising.py RUN [--data-dir DIR]: a row for each checkpoint of a run of `linear` or `conv`, as in
+docs/quality.md.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Download a data set, what training needs of it and test images, and verify it.
+"""Download a data set, what training needs of it and test images, and verify it; or pack pictures of one's own.
 
 `python -m gan_dist.download [--dataset NAME] [--data-dir DIR]`
 """
@@ -7,19 +7,19 @@ import contextlib
 import sys
 
 from gan_dist.config.resolve import parse
-from gan_dist.data.mnist import MissingError, load_images, load_labels
+from gan_dist.data.mnist import MissingError, load_images
+from gan_dist.data.sources import SOURCES
 from gan_dist.errors import exit_code
+from gan_dist.training.data import load_data
 
 
 def main() -> int:
     config = parse(sys.argv[1:], command="download")
-    place = config.data.dataset, config.data.data_dir
-    images = load_images(*place)
-    if config.model.conditional and config.model.clusters is None:
-        load_labels(*place)
-    with contextlib.suppress(MissingError):  # training does without
-        load_images(*place, "test")
-    print(f"{config.data.dataset}: {len(images):,} images")
+    data = load_data(config)
+    if config.data.dataset in SOURCES:
+        with contextlib.suppress(MissingError):  # training does without
+            load_images(config.data.dataset, config.data.data_dir, "test")
+    print(f"{data.name}: {len(data.images):,} images")
     return 0
 
 

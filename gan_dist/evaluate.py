@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from gan_dist.arguments import Parser
 from gan_dist.config.parsing import read_whole
-from gan_dist.data.sources import SOURCES
 from gan_dist.errors import UserError, exit_code
 from gan_dist.evaluation import LEAST_IMAGES
 from gan_dist.invocation import COMMANDS, command
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 NUM_BESIDE = 16  # samples in the picture of --neighbours
@@ -26,8 +27,15 @@ def main() -> int:
     parser.add_argument(
         "--num", default="10000", help="images to measure; of PNG files at most that many [%(default)s]"
     )
-    parser.add_argument("--split", choices=("test", "train"), default="test", help="real images [%(default)s]")
-    parser.add_argument("--dataset", choices=SOURCES, help="real images [that of the weights; of PNG files mnist]")
+    parser.add_argument(
+        "--split", choices=("test", "train"), help="real images [test, or train of data sets without test images]"
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME|PATH",
+        help="real images, as train takes them [those of the weights; of PNG files mnist]",
+    )
+    parser.add_argument("--background", default="white", help="of transparent real images [%(default)s]")
     parser.add_argument("--data-dir", default="data", help="folder of data sets [%(default)s]")
     parser.add_argument("--model", metavar="FILE.py", help="the networks, if they are not of gan_dist: RUN/model.py")
     parser.add_argument("--seed", help="seed of noise and labels [that of the run]")
@@ -45,35 +53,40 @@ def main() -> int:
     if picture and picture.suffix != ".png":
         raise UserError(f"--neighbours {options.neighbours}: must be the name of a .png file")
 
+    from gan_dist.data.dataset import name_of
     from gan_dist.evaluation.drawn import Drawn  # here, so that --help and errors do not wait for torch
     from gan_dist.evaluation.evaluator import Evaluator
-    from gan_dist.evaluation.features import IMAGE_SHAPE
-    from gan_dist.evaluation.files import read_pngs
+    from gan_dist.evaluation.features import has_extractor
+    from gan_dist.evaluation.files import read_pngs, shape_of_pngs
     from gan_dist.storage.weights import load_generator
 
     source = Path(os.path.expanduser(options.source))
     labels: Tensor | None = None
+    shape: tuple[int, ...]
     if _is_of_pngs(source):
-        dataset = options.dataset or "mnist"
-        images = read_pngs(source, num, IMAGE_SHAPE)
+        dataset, shape = os.path.expanduser(options.dataset or "mnist"), shape_of_pngs(source)
+        images = read_pngs(source, num, shape)
         num = len(images)
 
         def generate(rows: range) -> "Tensor":
             return images[rows.start : rows.stop]
     else:
         generator = load_generator(source, options.model, options.which)
-        dataset = options.dataset or _dataset_of(generator, options.source)
+        dataset = os.path.expanduser(options.dataset or _dataset_of(generator, options.source))
+        shape = tuple(generator.image_shape)  # type: ignore[arg-type]
         seed = _read_seed(str(generator.run_seed)) if seed is None else seed
         generate = Drawn(generator, generator.latent_dim, seed, _frequencies(generator))  # type: ignore[arg-type]
         labels = generate.labels(range(num)) if _asks_for_classes(generator) else None
-        if generator.image_shape != IMAGE_SHAPE:
-            shapes = f"its images are {generator.image_shape}, those of {dataset} {IMAGE_SHAPE}"
-            raise UserError(f"{options.source}: {shapes}; name with --dataset what to compare with")
-    evaluator = Evaluator(dataset, data_dir, num=num, split=options.split)
+    where = dataset, data_dir, shape, options.background
+    if has_extractor(dataset, shape):
+        evaluator = Evaluator(dataset, data_dir, num=num, split=options.split or "test")
+    else:
+        split, real = _load_real(*where, options.split)
+        evaluator = Evaluator(name_of(dataset), data_dir, num=num, split=split, real=real)
     figures = evaluator(generate, labels)
     assert figures is not None
     if picture:
-        _draw_beside(generate(range(min(num, NUM_BESIDE))), dataset, data_dir, picture)
+        _draw_beside(generate(range(min(num, NUM_BESIDE))), _load_real(*where, "train")[1], picture)
     report = {**figures, **evaluator.description}
     print(json.dumps(report) if options.json else _table(options.source, report))
     return 0
@@ -92,8 +105,32 @@ def _is_of_pngs(source: Path) -> bool:
     return not any((source / name).exists() for name in ours) and any(source.rglob("*.png"))
 
 
+def _load_real(
+    dataset: str, data_dir: str, shape: tuple[int, ...], background: str, split: str | None
+) -> tuple[str, "NDArray[np.uint8]"]:
+    """Real images in the shape of those to measure -> their split, "test" if there is one and none is named, and
+    uint8 [N, *shape].
+    """
+    from gan_dist.data.dataset import load
+    from gan_dist.data.mnist import MissingError
+
+    look: dict[str, Any] = {"image_size": shape[1], "channels": shape[0], "background": background}
+    look |= {"skip_damaged": True, "with_labels": False}
+    try:
+        data, found = load(dataset, data_dir, split or "test", **look), split or "test"
+    except MissingError:
+        if split:
+            raise
+        data, found = load(dataset, data_dir, **look), "train"
+    if data.images.shape[1:] != shape:
+        raise UserError(f"--dataset {dataset}: its images become {data.images.shape[1:]}, and are to be like {shape}")
+    return found, data.images
+
+
 def _dataset_of(generator: "nn.Module", source: str) -> str:
-    if generator.trained_on not in SOURCES:
+    from gan_dist.data.dataset import NAMES
+
+    if generator.trained_on not in NAMES:
         raise UserError(f"{source}: was trained on {generator.trained_on}; name with --dataset what to compare with")
     return str(generator.trained_on)
 
@@ -112,12 +149,10 @@ def _asks_for_classes(generator: "nn.Module") -> bool:
     return bool(generator.num_classes == 10 and not generator.has_clusters)
 
 
-def _draw_beside(images: "Tensor", dataset: str, data_dir: str, picture: Path) -> None:
-    from gan_dist.data.mnist import load_images
+def _draw_beside(images: "Tensor", training: "NDArray[np.uint8]", picture: Path) -> None:
     from gan_dist.evaluation.memory import beside_nearest
     from gan_dist.tracking.pictures import save_grid
 
-    training = load_images(dataset, data_dir)[:, None]
     try:
         save_grid(beside_nearest(images, training), picture)
     except (OSError, ValueError) as error:

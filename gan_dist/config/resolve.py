@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gan_dist import models
 from gan_dist.config.options import RULES, Config
 from gan_dist.config.parsing import parse_options, read_recipe
+from gan_dist.data.dataset import check as check_data
 from gan_dist.errors import UserError
 from gan_dist.evaluation import LEAST_IMAGES
 from gan_dist.tracking import dashboards
@@ -32,7 +33,9 @@ def _expand_home(config: Config, recipe: str) -> Config:
     return dataclasses.replace(
         config,
         run=dataclasses.replace(run, recipe=recipe, run_dir=run_dir),
-        data=dataclasses.replace(data, data_dir=os.path.expanduser(data.data_dir)),
+        data=dataclasses.replace(
+            data, dataset=os.path.expanduser(data.dataset), data_dir=os.path.expanduser(data.data_dir)
+        ),
         checkpoint=dataclasses.replace(checkpoint, resume=os.path.expanduser(checkpoint.resume)),
     )
 
@@ -66,6 +69,7 @@ def _check(config: Config, num_processes: int) -> None:
         raise UserError(f"--lr-decay-start {config.optimizer.lr_decay_start}: must be less than 1")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):
         raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
+    check_data(config.data.dataset, config.data.image_size, config.data.background)
     models.check(config.model.model)
     models.read_arguments(config.model.model_args)
     dashboards.check(config.output.trackers)

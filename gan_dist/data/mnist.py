@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _load(dataset: str, data_dir: str, kind: str, split: str) -> NDArray[np.uint
     known = source.files[kind, split]
     raw = Path(data_dir, source.folder, "raw")
     plain, packed = raw / known.name, raw / f"{known.name}.gz"
-    caches = [folder / source.folder / known.name for folder in _cache_folders()]
+    caches = [folder / source.folder / known.name for folder in cache_folders()]
     if known.sha256 and plain.exists():
         idx.refuse_if(idx.flaw(idx.read(plain), known, known.sha256), plain)
         return idx.array(plain, known)
@@ -67,7 +68,7 @@ def _load(dataset: str, data_dir: str, kind: str, split: str) -> NDArray[np.uint
     return idx.array(idx.write_first_possible([plain, *caches], content), known)
 
 
-def _cache_folders() -> list[Path]:
+def cache_folders() -> list[Path]:
     """Where files go if the data folder cannot be written: one folder, or none for a user without a home."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return [] if cache.startswith("~") else [Path(cache, "gan_dist")]
@@ -75,32 +76,41 @@ def _cache_folders() -> list[Path]:
 
 def _download(dataset: str, packed: Path, split: str) -> None:
     from torchvision import datasets  # here, since its import takes a second
-    from torchvision.datasets.utils import download_url
 
     known = getattr(datasets, SOURCES[dataset].folder)
-    md5 = dict(known.resources)[packed.name]
+    other = ", or take --dataset mnist-5k" if split == "train" else ""  # which has no test images of its own
+    urls = [f"{mirror}{packed.name}" for mirror in known.mirrors]
+    fetch(dataset, packed, urls, dict(known.resources)[packed.name], other)
+
+
+def fetch(dataset: str, file: Path, urls: Sequence[str], md5: str, other: str = "") -> None:
+    """Download a file from the first of `urls` that gives one with this checksum. other: a further remedy.
+
+    Raises MissingError.
+    """
+    from torchvision.datasets.utils import download_url
+
     old_timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)
-    missing = list(itertools.takewhile(lambda folder: not folder.exists(), packed.parents))
+    missing = list(itertools.takewhile(lambda folder: not folder.exists(), file.parents))
     try:
-        packed.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=packed.parent) as folder:
-            for mirror in known.mirrors:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            for url in urls:
                 with contextlib.suppress(OSError, RuntimeError):
-                    download_url(f"{mirror}{packed.name}", folder, packed.name, md5)
-                    atomic.move(Path(folder, packed.name), packed)
+                    download_url(url, folder, file.name, md5)
+                    atomic.move(Path(folder, file.name), file)
                     return
     except OSError as error:
-        words = f"{packed} is not there and cannot be written ({error.strerror})"
+        words = f"{file} is not there and cannot be written ({error.strerror})"
         raise MissingError(f"--data-dir: {words}; put the file there, or choose another folder") from None
     finally:
         socket.setdefaulttimeout(old_timeout)
         for made in missing:  # where nothing has come, none is left
             with contextlib.suppress(OSError):
                 made.rmdir()
-    other = ", or take --dataset mnist-5k" if split == "train" else ""  # which has no test images of its own
     raise MissingError(
-        f"--dataset {dataset}: {packed} is not there and could not be downloaded; "
+        f"--dataset {dataset}: {file} is not there and could not be downloaded; "
         f"put the file there (or name its folder with --data-dir){other}"
     )
 

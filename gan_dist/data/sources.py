@@ -13,10 +13,11 @@ class KnownFile(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A data set: torchvision's name of it and of its folder, and its files by (kind, split)."""
+    """A data set: torchvision's name of it and of its folder, its files by (kind, split), the names of its classes."""
 
     folder: str
     files: dict[tuple[str, str], KnownFile]
+    class_names: tuple[str, ...] = tuple("0123456789")
 
 
 NAMES = {
@@ -47,6 +48,8 @@ MNIST_5K = {
     ("images", "train"): "a4a9358b9ba319305e7cd69b2c7410e463401e152d7e9e60189b94a3f159d012",
     ("labels", "train"): "704256e87519240fd1d7ecdf681fe209864691e252c6642aeadc21f3c4d44b41",
 }
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 def _known(key: tuple[str, str], num_train: int = 60_000) -> KnownFile:
@@ -56,7 +59,7 @@ def _known(key: tuple[str, str], num_train: int = 60_000) -> KnownFile:
 
 SOURCES = {
     "mnist": Source("MNIST", {key: _known(key)._replace(sha256=MNIST[key]) for key in NAMES}),
-    "fashion-mnist": Source("FashionMNIST", {key: _known(key)._replace(sha256=FASHION[key]) for key in NAMES}),
-    "kmnist": Source("KMNIST", {key: _known(key)._replace(sha256_gz=KMNIST_GZ[key]) for key in NAMES}),
+    "fashion-mnist": Source("FashionMNIST", {key: _known(key)._replace(sha256=FASHION[key]) for key in NAMES}, CLOTHES),
+    "kmnist": Source("KMNIST", {key: _known(key)._replace(sha256_gz=KMNIST_GZ[key]) for key in NAMES}, KANA),
     "mnist-5k": Source("MNIST-5k", {key: _known(key, 5000)._replace(sha256=MNIST_5K[key]) for key in MNIST_5K}),
 }

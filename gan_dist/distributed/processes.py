@@ -4,7 +4,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from datetime import timedelta
+from threading import Thread
 from typing import TypeVar
 
 import psutil
@@ -17,6 +19,8 @@ from torch import Tensor
 from gan_dist.distributed import gpus, launcher
 from gan_dist.distributed.interface import choose_interface
 from gan_dist.errors import Told, UserError, tell
+
+PULSE_SECONDS = 1.0
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -142,3 +146,24 @@ def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T])
     if accelerator.reduce(torch.tensor(float(failure is not None), device=accelerator.device)):
         raise failure or Told("another process of this job has met an error, which it has logged")
     return result if is_first else action()  # type: ignore[return-value]
+
+
+def run_first_long(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:
+    """`run_first` for what may take longer than a process waits for the others before it treats them as dead."""
+    if not several():
+        return run_first(accelerator, is_first, action)
+    outcome: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(action())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    if is_first:
+        Thread(target=work, daemon=True).start()
+    busy = True
+    while busy:  # each turn is short
+        mine = is_first and not wait([outcome], PULSE_SECONDS).done
+        busy = bool(accelerator.reduce(torch.tensor(float(mine), device=accelerator.device)))
+    return run_first(accelerator, is_first, outcome.result if is_first else action)

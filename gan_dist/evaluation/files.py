@@ -14,6 +14,16 @@ from gan_dist.errors import UserError
 MODES = {1: "L", 3: "RGB"}  # PIL's names, by channels
 
 
+def shape_of_pngs(folder: Path) -> tuple[int, int, int]:
+    """(channels, height, width) of the first image below `folder`, grey unless it is RGB. Raises UserError."""
+    file = min(folder.rglob("*.png"))
+    try:
+        with Image.open(file) as image:
+            return 3 if image.mode == "RGB" else 1, image.height, image.width
+    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        raise _unreadable(file, error) from None
+
+
 def read_pngs(folder: Path, most: int, image_shape: Sequence[int]) -> Tensor:
     """The images below `folder`, one a file -> [N, *image_shape] in [-1, 1]; of more than `most`, that many of them.
 
@@ -34,5 +44,9 @@ def read_pngs(folder: Path, most: int, image_shape: Sequence[int]) -> Tensor:
                     )
                 pixels[i] = np.asarray(image).reshape(pixels.shape[1:])
         except (OSError, UnidentifiedImageError, SyntaxError) as error:
-            raise UserError(f"{file}: cannot be read as PNG ({' '.join(str(error).split())}); delete it") from None
+            raise _unreadable(file, error) from None
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def _unreadable(file: Path, error: Exception) -> UserError:
+    return UserError(f"{file}: cannot be read as PNG ({' '.join(str(error).split())}); delete it")

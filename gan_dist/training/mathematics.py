@@ -6,6 +6,7 @@ from typing import Any
 
 from gan_dist.config.options import Config, unrecorded
 from gan_dist.config.parsing import read_recipe
+from gan_dist.data.dataset import NAMES
 from gan_dist.errors import UserError
 
 
@@ -29,6 +30,22 @@ def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:
         raise UserError(f"{differences}: a resumed run keeps its mathematics; keep them, or take another --run-dir")
 
 
+def check_same_data(recorded: Mapping[str, Any] | None, data: Mapping[str, Any]) -> None:
+    """Raise UserError if a checkpoint records other data than these; what is None was recorded before there was this.
+
+    Both are what `fingerprint` gives. Of a folder, its place and name may have changed.
+    """
+    if recorded is not None and recorded["sha256"] != data["sha256"]:
+        words = f"its images {data['shape']} or labels are not those that the run was trained on"
+        was = f"{recorded['name']} {recorded['shape']}"
+        raise UserError(f"--dataset {data['name']}: {words} ({was}); name those, or take another --run-dir")
+
+
 def _compared(option: str, value: Any) -> Any:
-    """What must be the same: of networks in a FILE.py its name, wherever it lies; a change of its code is warned of."""
+    """What must be the same: of networks in a FILE.py its name, wherever it lies; a change of its code is warned of.
+
+    Of a data set its name, or that it is one's own: `check_same_data` compares the images.
+    """
+    if option == "dataset":
+        return value if value in NAMES else "one's own"
     return Path(value).name if option == "model" and str(value).endswith(".py") else value

@@ -1,10 +1,10 @@
 """A run on the terminal: a bar, or lines in a log."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
@@ -51,6 +51,20 @@ class Progress:
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
+
+
+def packing() -> Callable[[int, int], None]:
+    """A bar on stderr, if that is a terminal, that is told how many pictures are packed, and of how many."""
+    bar: tqdm[NoReturn] | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal bar
+        bar = bar or tqdm(total=total, desc="packing", unit="picture", disable=not sys.stderr.isatty())
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return show
 
 
 def results(folder: Path) -> str:

@@ -23,6 +23,9 @@ def check_content(state: Mapping[str, Any]) -> None:
         value = state.get(name)
         if type(value) is not kind or (type(value) is int and not 0 <= value < 2**63):
             raise CheckpointError(f"state.json has a {name} that is no {kind.__name__} of this trainer")
+    data = state.get("data")  # which older runs do not record
+    if data is not None and not (isinstance(data, dict) and data.keys() >= {"name", "shape", "sha256"}):
+        raise CheckpointError("state.json has data that are no fingerprint")
     for scaler in state["scalers"].values():
         if not isinstance(scaler, dict) or not all(_is_number(number) for number in scaler.values()):
             raise CheckpointError("state.json has a loss scaler that is no number")

@@ -17,7 +17,7 @@ from gan_dist.storage import checkpoint
 from gan_dist.storage.checkpoint import CheckpointError
 from gan_dist.storage.checkpoints import later_than, make_newest, newest_first, newest_sound
 from gan_dist.storage.run_folder import RunFolder, began_here, new_folder, writing
-from gan_dist.training.mathematics import check_record, check_same_mathematics
+from gan_dist.training.mathematics import check_record, check_same_data, check_same_mathematics
 from gan_dist.training.record import check_content
 from gan_dist.training.state import TrainingState
 
@@ -55,16 +55,20 @@ def _run_path(config: Config) -> Path:
     raise UserError(f"--resume {asked}: this checkpoint lies in no run; name a folder for a new one with --run-dir")
 
 
-def resume(config: Config, precision: str, folder: RunFolder, training: TrainingState) -> tuple[int, str]:
+def resume(
+    config: Config, precision: str, data: dict[str, Any], folder: RunFolder, training: TrainingState
+) -> tuple[int, str]:
     """Enter the run folder, load the checkpoint to go on from into `training` -> steps done, id of the run.
 
-    For the main process. Raises UserError; but for one of a full disk, then nothing was made or changed.
+    data: the fingerprint of what the run trains on. For the main process. Raises UserError; but for one of a full disk,
+    then nothing was made or changed.
     """
 
     def check(path: Path) -> dict[str, Any]:
         state = checkpoint.read_state(path)
         check_content(state)
         check_same_mathematics(state["config"], config)
+        check_same_data(state.get("data"), data)
         if state["precision"] != precision:
             raise UserError(f"--mixed-precision {precision}: {path} was made with {state['precision']}; take that")
         checkpoint.verify(path, state, training.tensors())

@@ -15,11 +15,10 @@ from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.step import StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches, to_unit_range
-from gan_dist.data.clusters import cluster
-from gan_dist.data.mnist import load_images, load_labels
+from gan_dist.data.dataset import fingerprint
 from gan_dist.distributed import numerics
-from gan_dist.distributed.processes import make_accelerator, run_first
-from gan_dist.errors import UserError, reason
+from gan_dist.distributed.processes import make_accelerator, run_first, run_first_long
+from gan_dist.errors import reason
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.run_folder import RunFolder, writing
 from gan_dist.storage.saver import Saver
@@ -27,6 +26,7 @@ from gan_dist.storage.weights import save_weights
 from gan_dist.tracking.alerts import Alert
 from gan_dist.tracking.meter import Meter
 from gan_dist.tracking.tracker import Tracker
+from gan_dist.training.data import labels_of, load_data
 from gan_dist.training.describe import VERSIONS, describe, summary
 from gan_dist.training.memory import keep_freed_memory
 from gan_dist.training.progress import Progress, results
@@ -60,22 +60,6 @@ def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Confi
     )
 
 
-def load_data(config: Config) -> tuple[NDArray[np.uint8], Tensor | None]:
-    """Images, uint8 [num_images, C, H, W], and their labels or clusters [num_images] if the networks take them.
-
-    Raises UserError.
-    """
-    place = config.data.dataset, config.data.data_dir
-    images = load_images(*place)[:, None]
-    if not config.model.conditional:
-        return images, None
-    if config.model.clusters is None:
-        return images, torch.from_numpy(load_labels(*place).astype(np.int64))
-    if config.model.clusters > len(images):
-        raise UserError(f"--clusters {config.model.clusters}: the data set has only {len(images)} images")
-    return images, torch.from_numpy(cluster(images, config.model.clusters, config.run.seed))
-
-
 class Trainer:
     """Everything that one run needs; `run` trains. What cannot be run raises UserError on all processes."""
 
@@ -87,7 +71,8 @@ class Trainer:
             keep_freed_memory()
         self.is_main = self.accelerator.is_main_process
         is_local_main = self.accelerator.is_local_main_process
-        images, labels = run_first(self.accelerator, is_local_main, lambda: load_data(config))
+        self.data = run_first_long(self.accelerator, is_local_main, lambda: load_data(config))
+        images, labels = self.data.images, labels_of(self.data, config)
         self.batches = run_first(
             self.accelerator, self.is_main, lambda: make_batches(images, labels, config, self.accelerator)
         )
@@ -116,8 +101,8 @@ class Trainer:
 
     def _enter(self) -> None:
         if self.is_main:
-            precision = self.accelerator.mixed_precision
-            self.steps_done, self.run_id = resume(self.config, precision, self.folder, self.state)
+            precision, self.fingerprint = self.accelerator.mixed_precision, fingerprint(self.data)
+            self.steps_done, self.run_id = resume(self.config, precision, self.fingerprint, self.folder, self.state)
             described = describe(self.config, self.accelerator, self.state)
             with writing(self.folder.path):
                 self.quality.open(self.folder.path, read_rows(self.folder.path / "metrics.jsonl"), self.steps_done)
@@ -234,7 +219,7 @@ class Trainer:
             "model_version": self.state.version,
             "arguments": json.dumps(self.state.offered),
             "clusters": str(self.config.model.clusters),
-            "dataset": self.config.data.dataset,
+            "dataset": self.data.name,
             "recipe": self.config.run.recipe,
             "seed": str(self.config.run.seed),
             "step": str(self.steps_done),
@@ -257,6 +242,7 @@ class Trainer:
             "epoch": self._epoch(),
             "images_seen": self.steps_done * self.config.run.batch_size,
             "config": self.config.to_dict(),
+            "data": self.fingerprint,
             "arguments": self.state.offered,
             "precision": self.accelerator.mixed_precision,
             "scalers": self.state.scaler_states(),

@@ -3,16 +3,15 @@
 import sys
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from gan_dist import train
 from gan_dist.config.options import Config
+from gan_dist.data.dataset import Dataset
 from gan_dist.errors import exit_code
 from gan_dist.training import trainer
 
 
-def pictures(config: Config) -> tuple[NDArray[np.uint8], torch.Tensor | None]:
+def pictures(config: Config) -> Dataset:
     """A bright spot of one of three colours, on the left, so that a mirrored picture is another one."""
     random = np.random.default_rng(0)
     classes = np.arange(300) % 3
@@ -21,7 +20,7 @@ def pictures(config: Config) -> tuple[NDArray[np.uint8], torch.Tensor | None]:
     spots = np.exp(-((rows - places[:, :1, None]) ** 2 + (columns - places[:, 1:, None]) ** 2) / 12)
     images = random.uniform(0, 40, (300, 3, 16, 24))
     images[np.arange(300), classes] += 200 * spots
-    return images.astype(np.uint8), torch.from_numpy(classes) if config.model.conditional else None
+    return Dataset("spots", images.astype(np.uint8), classes, ("red", "green", "blue"))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from gan_dist.config.resolve import parse
 from gan_dist.data.order import image_indices
 from gan_dist.distributed.processes import make_accelerator
 from gan_dist.errors import exit_now
-from gan_dist.training.trainer import load_data, make_batches
+from gan_dist.training.data import labels_of, load_data
+from gan_dist.training.trainer import make_batches
 
 if __name__ == "__main__":
     config = parse(sys.argv[2:])
     accelerator = make_accelerator()
-    batches = make_batches(*load_data(config), config, accelerator)
+    data = load_data(config)
+    batches = make_batches(data.images, labels_of(data, config), config, accelerator)
     real, noise, (labels,), uniform = batches(1)
     assert uniform is not None
     indices = np.concatenate(

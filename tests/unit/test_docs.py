@@ -78,7 +78,9 @@ def test_every_option_has_a_description() -> None:
         assert len(re.findall(r"\b[a-z]+\b", found[1])) > 3, option
 
 
-def test_accelerate_launch_lines() -> None:
+def test_accelerate_launch_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pictures").mkdir()  # what a reader has
     text = "\n".join(blocks("sh")).replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.startswith("accelerate launch")]
     assert lines
@@ -105,9 +107,17 @@ def test_batches_of_pure_functions() -> None:
     names: dict[str, Any] = {}
     exec(code, names)
     places = np.arange(100, dtype=np.uint8)  # as images of one pixel, of which Batches makes place / 127.5 - 1
-    batches = gan_dist.Batches(places.reshape(100, 1, 1), names["accelerator"], batch_size=8, latent_dim=16, seed=0)
+    batches = gan_dist.Batches(places.reshape(100, 1, 1, 1), names["accelerator"], batch_size=8, latent_dim=16, seed=0)
     for step in (1, 13):
         ours, theirs = batches(step), names["batch"](step)
         chosen = ours.real.add(1).mul(127.5).round().long().flatten()
         assert torch.equal(names["images"][chosen], theirs.real)
         assert torch.equal(ours.noise, theirs.noise)
+
+
+def test_load_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = (block for block in blocks("python") if "gan_dist.data.dataset" in block)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert "mnist-5k (5000, 3, 32, 32) ('0', '1', " in capsys.readouterr().out

@@ -1,0 +1,42 @@
+"""What a run trains on."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_dist.config.options import Config
+from gan_dist.data.clusters import cluster
+from gan_dist.data.dataset import Dataset, load
+from gan_dist.errors import UserError
+from gan_dist.training.progress import packing
+
+
+def load_data(config: Config) -> Dataset:
+    """The data set, with labels if the networks take them. Raises UserError."""
+    options, takes_classes = config.data, config.model.conditional and config.model.clusters is None
+    data = load(
+        options.dataset,
+        options.data_dir,
+        image_size=options.image_size,
+        channels=options.channels,
+        background=options.background,
+        skip_damaged=options.skip_damaged,
+        progress=packing(),
+        with_labels=takes_classes,
+    )
+    if takes_classes and data.labels is None:
+        remedy = "take --clusters 10, say, in place of them, or --no-conditional --mismatch 0"
+        raise UserError(f"--dataset {options.dataset}: has no labels, which --conditional needs; {remedy}")
+    if (config.model.clusters or 0) > len(data.images):
+        raise UserError(f"--clusters {config.model.clusters}: the data set has only {len(data.images)} images")
+    return data
+
+
+def labels_of(data: Dataset, config: Config) -> Tensor | None:
+    """Labels or clusters, int64 [num_images], if the networks take them."""
+    if not config.model.conditional:
+        return None
+    if config.model.clusters:
+        return torch.from_numpy(cluster(data.images, config.model.clusters, config.run.seed))
+    assert data.labels is not None
+    return torch.from_numpy(data.labels.astype(np.int64))
