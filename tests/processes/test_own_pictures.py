@@ -40,24 +40,12 @@ def test_colours_are_trained_on_measured_and_drawn(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("cats", "dogs"):
         fill(tmp_path / "mine" / name, 20, size=12)
-    options: list[object] = [
-        "--recipe",
-        "mnist",
-        "--batch-size",
-        8,
-        "--image-size",
-        8,
-        "--eval-images",
-        50,
-        "--tracker",
-        "none",
-    ]
-    launch(
-        1, "gan_dist/train.py", *options, "--dataset", tmp_path / "mine", "--epochs", 1, "--run-dir", tmp_path / "run"
-    )
-    (figures,) = (row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if "eval_sliced_distance" in row)
-    command: list[object] = [sys.executable, "-m", "gan_dist.evaluate", tmp_path / "run", "--num", "50", "--json"]
-    command += ["--dataset", tmp_path / "mine", "--neighbours", tmp_path / "beside.png"]
+    mine, run = tmp_path / "mine", tmp_path / "run"
+    options = ["--recipe", "mnist", "--batch-size", 8, "--image-size", 8, "--eval-images", 50, "--epochs", 1]
+    launch(1, "gan_dist/train.py", *options, "--tracker", "none", "--dataset", mine, "--run-dir", run)
+    (figures,) = (row for row in read_rows(run / "metrics.jsonl") if "eval_sliced_distance" in row)
+    command = [sys.executable, "-m", "gan_dist.evaluate", str(run), "--num", "50", "--json", "--dataset", str(mine)]
+    command += ["--neighbours", str(tmp_path / "beside.png")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
