@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see what _PUBLI
     from gan_dist.adversarial.step import Batch as Batch
     from gan_dist.adversarial.step import StepResult as StepResult
     from gan_dist.data.batches import Batches as Batches
+    from gan_dist.data.dataset import Dataset as Dataset
+    from gan_dist.data.dataset import load_dataset as load_dataset
     from gan_dist.data.mnist import load_images as load_images
     from gan_dist.data.mnist import load_labels as load_labels
     from gan_dist.data.order import Stream as Stream
@@ -49,6 +51,7 @@ _PUBLIC = {
     "gan_dist.adversarial.schedule": "Schedule",
     "gan_dist.adversarial.step": "DRAWS_OF_A_STEP AdversarialStep Batch StepResult",
     "gan_dist.data.batches": "Batches",
+    "gan_dist.data.dataset": "Dataset load_dataset",
     "gan_dist.data.mnist": "load_images load_labels",
     "gan_dist.data.order": "Stream image_indices normal seed_of_networks uniform",
     "gan_dist.distributed.batchnorm": "MinibatchStd make_global",

@@ -111,17 +111,17 @@ def _load_real(
     """Real images in the shape of those to measure -> their split, "test" if there is one and none is named, and
     uint8 [N, *shape].
     """
-    from gan_dist.data.dataset import load
+    from gan_dist.data.dataset import load_dataset
     from gan_dist.data.mnist import MissingError
 
     look: dict[str, Any] = {"image_size": shape[1], "channels": shape[0], "background": background}
     look |= {"skip_damaged": True, "with_labels": False}
     try:
-        data, found = load(dataset, data_dir, split or "test", **look), split or "test"
+        data, found = load_dataset(dataset, data_dir, split or "test", **look), split or "test"
     except MissingError:
         if split:
             raise
-        data, found = load(dataset, data_dir, **look), "train"
+        data, found = load_dataset(dataset, data_dir, **look), "train"
     if data.images.shape[1:] != shape:
         raise UserError(f"--dataset {dataset}: its images become {data.images.shape[1:]}, and are to be like {shape}")
     return found, data.images

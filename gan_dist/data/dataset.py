@@ -34,7 +34,7 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def load(
+def load_dataset(
     dataset: str,
     data_dir: str,
     split: str = "train",

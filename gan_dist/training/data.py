@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gan_dist.config.options import Config
 from gan_dist.data.clusters import cluster
-from gan_dist.data.dataset import Dataset, load
+from gan_dist.data.dataset import Dataset, load_dataset
 from gan_dist.errors import UserError
 from gan_dist.training.progress import packing
 
@@ -14,7 +14,7 @@ from gan_dist.training.progress import packing
 def load_data(config: Config) -> Dataset:
     """The data set, with labels if the networks take them. Raises UserError."""
     options, takes_classes = config.data, config.model.conditional and config.model.clusters is None
-    data = load(
+    data = load_dataset(
         options.dataset,
         options.data_dir,
         image_size=options.image_size,

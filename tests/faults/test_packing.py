@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_dist.data.dataset import load
+from gan_dist.data.dataset import load_dataset
 from tests.conftest import ROOT
 from tests.harness.pictures import noise, save
 from tests.harness.runs import kill, small_disk, start_command, wait_until
@@ -45,7 +45,7 @@ def test_killed_packer_leaves_nothing_half_made(folder: Path, tmp_path: Path) ->
     assert f"mine: {NUM - 1} images" in words
     (packed,) = (file for file in cache.iterdir() if file.name != ".lock")
     assert (packed / "images").stat().st_size == (NUM - 1) * 3 * 32 * 32
-    images = load(str(folder), "data").images
+    images = load_dataset(str(folder), "data").images
     assert np.array_equal(images, np.broadcast_to(images[0], images.shape))
 
 
@@ -77,7 +77,7 @@ def test_hundred_thousand_pictures_are_never_in_memory_together(tmp_path: Path, 
         for number in range(1, 1000):
             os.link(first, first.with_name(f"{number}.png"))
     program = (
-        "import re, sys; from gan_dist.data.dataset import load; data = load(sys.argv[1], 'data');"
+        "import re, sys; from gan_dist.data.dataset import load_dataset; data = load_dataset(sys.argv[1], 'data');"
         "peak = re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1];"
         "print(len(data.images), len(data.class_names), peak)"
     )

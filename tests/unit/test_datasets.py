@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from gan_dist.data.cifar10 import CLASSES, FOLDER
-from gan_dist.data.dataset import load
+from gan_dist.data.dataset import load_dataset
 from gan_dist.data.mnist import MissingError, load_images, load_labels
 from gan_dist.errors import UserError
 from tests.harness.pictures import noise, save
@@ -36,7 +36,7 @@ def channels_last(images: np.ndarray) -> np.ndarray:
 def test_grey_npy_is_mapped_as_it_is(tmp_path: Path, cache: Path) -> None:
     for name, pixels in (("three", PIXELS[..., 0]), ("four", PIXELS[..., :1])):
         np.save(tmp_path / f"{name}.npy", np.ascontiguousarray(pixels))
-        data = load(str(tmp_path / f"{name}.npy"), "data")
+        data = load_dataset(str(tmp_path / f"{name}.npy"), "data")
         assert np.array_equal(data.images, PIXELS[:, None, :, :, 0])
         assert (data.name, data.labels, data.class_names) == (f"{name}.npy", None, ())
         assert f"{name}.npy" in Path("/proc/self/maps").read_text()
@@ -47,17 +47,17 @@ def test_grey_npy_is_mapped_as_it_is(tmp_path: Path, cache: Path) -> None:
 def test_npy_in_colours_or_of_another_size(tmp_path: Path) -> None:
     file = tmp_path / "mine.npy"
     np.save(file, PIXELS)
-    data = load(str(file), "data")
+    data = load_dataset(str(file), "data")
     assert np.array_equal(channels_last(data.images), PIXELS)
-    assert load(str(file), "data", channels=1).images.shape == (5, 1, 8, 8)
+    assert load_dataset(str(file), "data", channels=1).images.shape == (5, 1, 8, 8)
     np.save(file, PIXELS[:, 1:7, :, 0])
-    assert load(str(file), "data", image_size=4).images.shape == (5, 1, 4, 4)
+    assert load_dataset(str(file), "data", image_size=4).images.shape == (5, 1, 4, 4)
     with pytest.raises(UserError, match=rf"--dataset {file}: its images are 6x6; name an --image-size that is a mult"):
-        load(str(file), "data")
+        load_dataset(str(file), "data")
     np.save(file, PIXELS[:, :6, :6, 0])
     with pytest.raises(UserError, match="its images are 6x6"):
-        load(str(file), "data")
-    assert np.array_equal(load(str(file), "data", image_size=12).images[0, 0], scaled(PIXELS[0, :6, :6, 0], 12))
+        load_dataset(str(file), "data")
+    assert np.array_equal(load_dataset(str(file), "data", image_size=12).images[0, 0], scaled(PIXELS[0, :6, :6, 0], 12))
 
 
 def scaled(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -68,13 +68,13 @@ def test_npz_with_labels(tmp_path: Path) -> None:
     file = tmp_path / "mine.npz"
     np.savez_compressed(file, images=PIXELS, labels=np.array([7, 3, 7, 9, 3]))
     for _ in range(2):
-        data = load(str(file), "data")
+        data = load_dataset(str(file), "data")
         assert np.array_equal(channels_last(data.images), PIXELS)
         assert data.labels is not None
         assert data.labels.tolist() == [1, 0, 1, 2, 0]
         assert data.class_names == ("3", "7", "9")
     np.savez(file, images=PIXELS[..., 0])
-    assert load(str(file), "data").labels is None
+    assert load_dataset(str(file), "data").labels is None
 
 
 @pytest.mark.parametrize(
@@ -107,17 +107,17 @@ def test_arrays_that_are_no_images(name: str, content: Any, words: str, tmp_path
     else:
         np.save(file, content)
     with pytest.raises(UserError, match=rf"--dataset {file}: .*({words})"):
-        load(str(file), "data")
+        load_dataset(str(file), "data")
 
 
 def test_mnist_of_another_size(tmp_path: Path) -> None:
     images, labels = (load_one("mnist-5k", str(tmp_path)) for load_one in (load_images, load_labels))
-    data = load("mnist-5k", str(tmp_path))
+    data = load_dataset("mnist-5k", str(tmp_path))
     assert np.array_equal(data.images[:, 0], images)
     assert data.labels is not None
     assert np.array_equal(data.labels, labels)
     assert data.class_names == tuple("0123456789")
-    data = load("mnist-5k", str(tmp_path), image_size=32, channels=3)
+    data = load_dataset("mnist-5k", str(tmp_path), image_size=32, channels=3)
     assert data.images.shape == (5000, 3, 32, 32)
     assert np.array_equal(data.images[7], np.broadcast_to(scaled(images[7], 32), (3, 32, 32)))
     assert data.labels is not None
@@ -138,7 +138,7 @@ def write_cifar(folder: Path) -> np.ndarray:
 
 def test_cifar10(tmp_path: Path) -> None:
     firsts = write_cifar(tmp_path / FOLDER)
-    train, test = (load("cifar10", str(tmp_path), split) for split in ("train", "test"))
+    train, test = (load_dataset("cifar10", str(tmp_path), split) for split in ("train", "test"))
     assert (train.images.shape, test.images.shape) == ((50_000, 3, 32, 32), (10_000, 3, 32, 32))
     assert np.array_equal(train.images[::10_000], firsts[:5])
     assert np.array_equal(test.images[0], firsts[5])
@@ -147,10 +147,10 @@ def test_cifar10(tmp_path: Path) -> None:
     assert train.class_names == CLASSES
     (tmp_path / FOLDER / "data_batch_2.bin").write_bytes(bytes(10_000 * 3073))
     with pytest.raises(UserError, match="its classes are not those of CIFAR-10; delete it"):
-        load("cifar10", str(tmp_path))
+        load_dataset("cifar10", str(tmp_path))
     (tmp_path / FOLDER / "data_batch_2.bin").write_bytes(b"short")
     with pytest.raises(UserError, match=r"data_batch_2.bin is damaged or .*: it has 5 bytes, not 30730000; delete it"):
-        load("cifar10", str(tmp_path))
+        load_dataset("cifar10", str(tmp_path))
 
 
 def test_cifar10_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_cifar10_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         MissingError, match=rf"--dataset cifar10: {archive} is not there and could not be downloaded; put"
     ):
-        load("cifar10", str(tmp_path / "data"))
+        load_dataset("cifar10", str(tmp_path / "data"))
     assert not archive.parent.exists()
     archive.parent.mkdir()
     with tarfile.open(archive, "w:gz") as other:
@@ -168,7 +168,7 @@ def test_cifar10_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         UserError, match=rf"{archive} is damaged or .*: its MD5 is not c32a1d4ab5d03f1284b67883e8d87530"
     ):
-        load("cifar10", str(tmp_path / "data"))
+        load_dataset("cifar10", str(tmp_path / "data"))
     assert [file.name for file in archive.parent.iterdir()] == [archive.name]
 
 
@@ -217,33 +217,33 @@ def test_tables(kind: str, tmp_path: Path) -> None:
         save_to_disk(content, path / "train")
         save_to_disk(content.slice(1, 1), path / "test")
         (path / "dataset_dict.json").write_text("{}")
-    data = load(str(path), "data", image_size=8)
+    data = load_dataset(str(path), "data", image_size=8)
     assert np.array_equal(channels_last(data.images), PIXELS)
     assert data.labels is not None
     assert data.labels.tolist() == [0, 1, 0, 1, 0]
     assert data.class_names == (("0", "2") if kind == "bare" else ("cat", "dog"))
     if kind in ("folder", "splits"):
-        assert np.array_equal(channels_last(load(str(path), "data", "test", image_size=8).images), PIXELS[1:2])
+        assert np.array_equal(channels_last(load_dataset(str(path), "data", "test", image_size=8).images), PIXELS[1:2])
     else:
         with pytest.raises(MissingError, match="has no test images"):
-            load(str(path), "data", "test")
+            load_dataset(str(path), "data", "test")
 
 
 def test_damaged_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.parquet"
     pq.write_table(pa.table({"image": [{"bytes": png(PIXELS[0]), "path": "a"}, {"bytes": None, "path": "b"}]}), file)
     with pytest.raises(UserError, match=r"1 of 2 pictures are damaged: row 1 \(is not in the table\); delete them, or"):
-        load(str(file), "data")
-    assert len(load(str(file), "data", skip_damaged=True).images) == 1
+        load_dataset(str(file), "data")
+    assert len(load_dataset(str(file), "data", skip_damaged=True).images) == 1
     pq.write_table(pa.table({"text": ["no pictures"]}), file)
     with pytest.raises(UserError, match="has no column of pictures"):
-        load(str(file), "data")
+        load_dataset(str(file), "data")
     file.write_bytes(b"PAR1")
     with pytest.raises(UserError, match=rf"--dataset {file}: cannot be read \(.*\); name sound tables"):
-        load(str(file), "data")
+        load_dataset(str(file), "data")
     monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
     with pytest.raises(UserError, match="needs pyarrow; pip install pyarrow"):
-        load(str(file), "data")
+        load_dataset(str(file), "data")
 
 
 def test_what_is_no_data_set(tmp_path: Path) -> None:
@@ -253,4 +253,4 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
         ("a.png", "is a file of another kind; take mnist, "),
     ):
         with pytest.raises(UserError, match=f"--dataset {tmp_path / name}: {words}"):
-            load(str(tmp_path / name), "data")
+            load_dataset(str(tmp_path / name), "data")

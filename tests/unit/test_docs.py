@@ -116,7 +116,7 @@ def test_batches_of_pure_functions() -> None:
 
 
 def test_load_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = (block for block in blocks("python") if "gan_dist.data.dataset" in block)
+    (code,) = (block for block in blocks("python") if "load_dataset" in block)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     exec(code, {})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_dist.data.dataset import Dataset, fingerprint, load
+from gan_dist.data.dataset import Dataset, fingerprint, load_dataset
 from gan_dist.errors import UserError
 from tests.harness.pictures import fill, noise, save
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def loaded(folder: Path, image_size: int | None = 8, **options: Any) -> Dataset:
-    return load(str(folder), "data", image_size=image_size, **options)
+    return load_dataset(str(folder), "data", image_size=image_size, **options)
 
 
 def pixels(folder: Path, **options: Any) -> np.ndarray:
