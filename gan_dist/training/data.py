@@ -25,7 +25,7 @@ def load_data(config: Config) -> Dataset:
         with_labels=takes_classes,
     )
     if takes_classes and data.labels is None:
-        remedy = "take --clusters 10, say, in place of them, or --no-conditional --mismatch 0"
+        remedy = "take --recipe pictures, or --clusters 10, say, or --no-conditional --mismatch 0"
         raise UserError(f"--dataset {options.dataset}: has no labels, which --conditional needs; {remedy}")
     if (config.model.clusters or 0) > len(data.images):
         raise UserError(f"--clusters {config.model.clusters}: the data set has only {len(data.images)} images")

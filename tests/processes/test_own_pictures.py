@@ -86,7 +86,7 @@ def test_bad_pictures_are_one_line_and_no_run(folder: Path, tmp_path: Path) -> N
     (folder / "loose.png").write_bytes((folder / "dogs" / "0.png").read_bytes())
     done = train_alone(*args, "--skip-damaged")
     assert done.returncode == 2
-    words = "has no labels, which --conditional needs; take --clusters 10, say, in place of them, or --no-conditional"
+    words = "has no labels, which --conditional needs; take --recipe pictures, or --clusters 10, say"
     assert done.stderr.splitlines()[-1].startswith(f"error: --dataset {folder}: {words}")
     assert not (tmp_path / "run").exists()
 
