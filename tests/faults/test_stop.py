@@ -65,7 +65,7 @@ def test_signal_to_one_rank_stops_all(data_args: list[str], tmp_path: Path) -> N
 
 def test_second_signal_ends_at_once(data_args: list[str], tmp_path: Path) -> None:
     """While the first is still waited on: the process is stopped inside a slow step."""
-    args: list[object] = ["--batch-size", 512, "--log-every", 1, "--run-dir", tmp_path / "run"]
+    args: list[object] = ["--recipe", "conv", "--batch-size", 256, "--log-every", 1, "--run-dir", tmp_path / "run"]
     process = start(*data_args, *args)
     wait_until(lambda: (tmp_path / "run" / "img" / "fake_00000000.png").exists(), process)
     process.send_signal(signal.SIGTERM)
