@@ -5,11 +5,12 @@ Prints a line for each pair of networks, number of parts and use of loss scalers
 """
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.amp import GradScaler
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
@@ -23,7 +24,10 @@ from gan_dist.tracking.meter import Meter
 from gan_dist.training.state import make_adam
 
 
-def on_gpu(network: nn.Module) -> nn.Module:
+def on_gpu(kind: Callable[..., nn.Module], **arguments: int) -> nn.Module:
+    """A network, made with numbers, since one without cannot change the memory format of its weights."""
+    with unset_fake_temporarily():
+        network = kind(**arguments)
     for module in network.modules():
         for name, p in list(module.named_parameters(recurse=False)):
             module.register_parameter(name, nn.Parameter(torch.empty(p.shape, device="gpu")))
@@ -39,7 +43,7 @@ def run(model: str, accumulate: int, scaled: bool) -> None:
     classes = {"num_classes": num_classes} if num_classes else {}
     optimizer_g, optimizer_d = (
         ScaledOptimizer(network, make_adam(network, 1e-3, (0.5, 0.9)), GradScaler("gpu", enabled=scaled), 1.0)
-        for network in (on_gpu(pair.Generator(**classes)), on_gpu(pair.Discriminator(**classes)))
+        for network in (on_gpu(pair.Generator, **classes), on_gpu(pair.Discriminator, **classes))
     )
     generator, discriminator = optimizer_g.network, optimizer_d.network
     penalties = Penalties(discriminator, Penalty(1.0, 1), Penalty(1.0, 1), between=1.0)
@@ -56,7 +60,7 @@ def run(model: str, accumulate: int, scaled: bool) -> None:
     )
     step.apart = False  # to find it out takes numbers
     average = Average(nn.Identity(), 100)
-    average.network = on_gpu(pair.Generator(**classes))  # a deep copy of such tensors would copy their mode, too
+    average.network = on_gpu(pair.Generator, **classes)  # a deep copy of such tensors would copy their mode, too
     latent_dim = generator.latent_dim
     assert isinstance(latent_dim, int)
     meter = Meter(optimizer_g.network, optimizer_d.network, accelerator, log_every=2, first_step=1)
