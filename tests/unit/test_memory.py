@@ -1,4 +1,4 @@
-"""Memory that is freed serves again, as counted by the system."""
+"""Memory that is freed stays with the process, to serve again."""
 
 import subprocess
 import sys
@@ -6,24 +6,25 @@ import sys
 import pytest
 
 PROGRAM = """
-import resource
 import sys
 import numpy as np
+import psutil
 from gan_dist.training.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()
-for _ in range(20):
-    np.ones(2**23)  # 64 MB, freed at once
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+before = psutil.Process().memory_info().rss
+np.ones(2**25)  # 256 MB, freed at once
+print(psutil.Process().memory_info().rss - before)
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc is told")
 def test_freed_memory_is_kept() -> None:
-    faults = {}
+    left = {}
     for word in ("keep", "as it is"):
         done = subprocess.run([sys.executable, "-c", PROGRAM, word], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-        faults[word] = int(done.stdout)
-    assert faults["keep"] < faults["as it is"] / 2
+        left[word] = int(done.stdout)
+    assert left["keep"] > 200e6
+    assert left["as it is"] < 100e6
