@@ -58,6 +58,7 @@ def main() -> int:
     from gan_dist.evaluation.evaluator import Evaluator
     from gan_dist.evaluation.features import has_extractor
     from gan_dist.evaluation.files import read_pngs, shape_of_pngs
+    from gan_dist.evaluation.real import load_real
     from gan_dist.storage.weights import load_generator
 
     source = Path(os.path.expanduser(options.source))
@@ -81,12 +82,12 @@ def main() -> int:
     if has_extractor(dataset, shape):
         evaluator = Evaluator(dataset, data_dir, num=num, split=options.split or "test")
     else:
-        split, real = _load_real(*where, options.split)
+        split, real = load_real(*where, options.split)
         evaluator = Evaluator(name_of(dataset), data_dir, num=num, split=split, real=real)
     figures = evaluator(generate, labels)
     assert figures is not None
     if picture:
-        _draw_beside(generate(range(min(num, NUM_BESIDE))), _load_real(*where, "train")[1], picture)
+        _draw_beside(generate(range(min(num, NUM_BESIDE))), load_real(*where, "train")[1], picture)
     report = {**figures, **evaluator.description}
     print(json.dumps(report) if options.json else _table(options.source, report))
     return 0
@@ -103,28 +104,6 @@ def _is_of_pngs(source: Path) -> bool:
     """Whether this is a folder of images and not one of weights."""
     ours = ("state.json", "model.safetensors", "generator", "checkpoints", "best")
     return not any((source / name).exists() for name in ours) and any(source.rglob("*.png"))
-
-
-def _load_real(
-    dataset: str, data_dir: str, shape: tuple[int, ...], background: str, split: str | None
-) -> tuple[str, "NDArray[np.uint8]"]:
-    """Real images in the shape of those to measure -> their split, "test" if there is one and none is named, and
-    uint8 [N, *shape].
-    """
-    from gan_dist.data.dataset import load_dataset
-    from gan_dist.data.mnist import MissingError
-
-    look: dict[str, Any] = {"image_size": shape[1], "channels": shape[0], "background": background}
-    look |= {"skip_damaged": True, "with_labels": False}
-    try:
-        data, found = load_dataset(dataset, data_dir, split or "test", **look), split or "test"
-    except MissingError:
-        if split:
-            raise
-        data, found = load_dataset(dataset, data_dir, **look), "train"
-    if data.images.shape[1:] != shape:
-        raise UserError(f"--dataset {dataset}: its images become {data.images.shape[1:]}, and are to be like {shape}")
-    return found, data.images
 
 
 def _dataset_of(generator: "nn.Module", source: str) -> str:
