@@ -3,7 +3,7 @@
 # ./launch.sh --background [options]   the same, out of the terminal's reach; writes runs/launch.log
 # ./launch.sh status | stop            of what goes on in the background; stop saves a checkpoint first
 # ./launch.sh test [pytest options]    the same set-up with the test tools, then lints, checks types and tests
-# ./launch.sh test --quick             of the tests only those of tests/unit, which take some seconds
+# ./launch.sh test --quick             of the tests only those of tests/unit that take less than two seconds
 # Needs python3 >= 3.10 (PYTHON=... names another) and a package index, nothing else.
 # VENV=/path takes an environment that holds everything already, as it is: nothing is installed into it.
 set -euo pipefail
@@ -59,7 +59,7 @@ run_tests() {
     "$bin/mypy"
     "$bin/lint-imports" --no-cache
     if [[ ${1:-} == --quick ]]; then
-        set -- tests/unit "${@:2}"
+        set -- tests/unit -m 'not slow and not seconds' "${@:2}"
     fi
     exec "$bin/python" -m pytest "$@"
 }

@@ -136,6 +136,7 @@ def write_cifar(folder: Path) -> np.ndarray:
     return np.stack(firsts)
 
 
+@pytest.mark.seconds
 def test_cifar10(tmp_path: Path) -> None:
     firsts = write_cifar(tmp_path / FOLDER)
     train, test = (load_dataset("cifar10", str(tmp_path), split) for split in ("train", "test"))

@@ -94,6 +94,7 @@ def test_accelerate_launch_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             parse(options.training_script_args)
 
 
+@pytest.mark.seconds
 def test_load_generator(run_200: Path) -> None:
     (code,) = (block for block in blocks("python") if 'load_generator("runs/NAME")' in block)
     names: dict[str, torch.Tensor] = {}

@@ -69,6 +69,7 @@ def python(code: str, *args: str) -> str:
     return done.stdout
 
 
+@pytest.mark.seconds
 def test_nothing_else_is_touched_or_printed(tmp_path: Path) -> None:
     """By the import of all public names, nor by a step and a checkpoint; of torch's generators neither."""
     before, after = json.loads(python(SIDE_EFFECTS, str(tmp_path)))

@@ -58,6 +58,7 @@ def test_a_command_prints_it(ending: str, rank: str, code: int, last: str) -> No
     assert done.stderr == "going on from here\nwarning: 100% full\n" + last
 
 
+@pytest.mark.seconds
 def test_a_script_that_sets_up_no_logging_gets_warnings_alone(tmp_path: Path) -> None:
     done = run(SCRIPT.format(folder=str(tmp_path)))
     words = "step_00000007 was not saved (Object of type set is not JSON serializable); last good checkpoint: none\n"

@@ -28,6 +28,7 @@ def test_grey_images_have_the_figure_that_they_always_had() -> None:
     assert sliced_distance(some, others) == pytest.approx(342.8189754486084, rel=1e-6)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("size", [(8, 8), (16, 24), (15, 40), (48, 64)])
 def test_what_is_wrong_shows(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise, and in colour also channels that are right each on its own and do not go together."""
