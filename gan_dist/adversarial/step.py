@@ -4,7 +4,6 @@ import contextlib
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -158,17 +157,16 @@ class AdversarialStep:
 
         DDP sums gradients in one order until it has seen a backward pass and in another ever after (its buckets are
         rebuilt): with 4 or more processes the first step of a resumed run would differ in its last bits from the same
-        step of a run that never stopped.
+        step of a run that never stopped. Networks that are to be compiled are compiled here.
         """
         generator, discriminator = self.optimizer_g.network, self.optimizer_d.network
         inputs = [torch.cat([x, x]) for x in (part.real, *part.labels)]
         self.apart = looks_across_batch(discriminator, inputs)
-        if dist.is_initialized():
-            with unchanged(generator), unchanged(discriminator):
-                self.generator(part.noise, *part.labels).sum().backward()
-                torch.cat(self.judge(part.real, part.real, part)[0]).sum().backward()
-            generator.zero_grad()
-            discriminator.zero_grad()
+        with unchanged(generator), unchanged(discriminator):
+            self.generator(part.noise, *part.labels).sum().backward()
+            torch.cat(self.judge(part.real, part.real, part)[0]).sum().backward()
+        generator.zero_grad()
+        discriminator.zero_grad()
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes, but for loss scalers: for a checkpoint."""

@@ -26,6 +26,8 @@ def describe(config: Config, accelerator: Accelerator, training: TrainingState) 
         "world-size": accelerator.num_processes,
         "precision": accelerator.mixed_precision,
         "device": torch.cuda.get_device_name() if on_gpu else accelerator.device.type,
+        "compiler": training.compiler,
+        "compile-seconds": training.settle_seconds if training.compiler != "no" else None,
         "parameters-g": sum(p.numel() for p in training.generator.parameters()),
         "parameters-d": sum(p.numel() for p in training.discriminator.parameters()),
         "git-commit": _git_commit(),
@@ -34,10 +36,12 @@ def describe(config: Config, accelerator: Accelerator, training: TrainingState) 
 
 def summary(described: dict[str, Any]) -> str:
     """What `describe` gave, as the line at the start of a log: where and how a run computes."""
-    deterministic = ", deterministic" if described["deterministic"] else ""
+    more = ", deterministic" if described["deterministic"] else ""
+    if described["compiler"] != "no":
+        more += f", compiled by {described['compiler']} in {described['compile-seconds']:.0f} s"
     return (
         f"on {described['device']}, world size {described['world-size']}, mixed precision {described['precision']}, "
-        f"{described['dtype']} products at precision {described['matmul-precision']}{deterministic}"
+        f"{described['dtype']} products at precision {described['matmul-precision']}{more}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 import warnings
 from collections.abc import Sequence
 
@@ -58,6 +59,8 @@ class TrainingState:
         dtype, mismatch = getattr(torch, config.run.dtype), config.optimizer.mismatch > 0
         pair = make(config.model.model, self.module, self.offered, dtype, rows, mismatch)
         self.seed, self.process = config.run.seed, accelerator.process_index
+        self.compiler = accelerator.state.dynamo_plugin.backend.value.lower()  # "no" without
+        self.settle_seconds = 0.0
         self.generator, self.discriminator = pair["Generator"], pair["Discriminator"]
         if class_frequencies is not None and hasattr(self.generator, "class_frequencies"):
             self.generator.class_frequencies.copy_(class_frequencies)  # type: ignore[operator]
@@ -117,7 +120,9 @@ class TrainingState:
         `batch` has the shapes of a part of a step's.
         """
         real, noise, labels, _ = batch
+        start = time.perf_counter()
         self.step.settle(batch)
+        self.settle_seconds = time.perf_counter() - start
         networks, inputs = (self.generator, self.discriminator), ([noise, *labels], [real, *labels])
         looks = looks_across_batch(self.generator, inputs[0]), self.step.apart
         self.draws = any(draws_random_numbers(*each) for each in zip(networks, inputs, strict=True))

@@ -87,7 +87,7 @@ def test_copies_made_ahead_arrive_whole(data_args: list[str], tmp_path: Path) ->
     assert difference(host, device) == ""
 
 
-@pytest.mark.parametrize("config", ["gpu_1", "gpu_1_bf16", "gpu_1_fp16"])
+@pytest.mark.parametrize("config", ["gpu_1", "gpu_1_bf16", "gpu_1_fp16", "gpu_1_compiled"])
 @pytest.mark.parametrize("recipe", ["linear", "conv"])
 def test_gpu_resumes_exactly(recipe: str, config: str, data_args: list[str], tmp_path: Path) -> None:
     """With --deterministic the same bits; fp16 with both loss scalers, which have by then skipped the first steps."""

@@ -29,6 +29,7 @@ TARGETS = {
     "cpu_2": ("MULTI_GPU", 2, 1, True, "no"),
     "gpu_1": ("NO", 1, 1, False, "no"),
     "gpu_1_bf16": ("NO", 1, 1, False, "bf16"),
+    "gpu_1_compiled": ("NO", 1, 1, False, "no"),
     "gpu_1_fp16": ("NO", 1, 1, False, "fp16"),
     "gpu_all": ("MULTI_GPU", 2, 1, False, "no"),
     "gpu_all_bf16": ("MULTI_GPU", 2, 1, False, "bf16"),
@@ -74,7 +75,9 @@ def test_what_the_launcher_hands_on(name: str, monkeypatch: pytest.MonkeyPatch) 
         assert (args.nnodes, args.node_rank, args.rdzv_backend) == ("2", 1, "static")
         assert args.rdzv_endpoint == "10.0.0.1:29500"
     assert environment["ACCELERATE_MIXED_PRECISION"] == precision
-    assert environment["ACCELERATE_DYNAMO_BACKEND"] == "NO"
+    compiled = name == "gpu_1_compiled"
+    assert environment["ACCELERATE_DYNAMO_BACKEND"] == ("INDUCTOR" if compiled else "NO")
+    assert environment["ACCELERATE_DYNAMO_MODE"] == ("reduce-overhead" if compiled else "default")
 
 
 def start(name: str, options: list[str], *args: str, within: Sequence[str] = ()) -> subprocess.Popen[str]:
