@@ -64,10 +64,22 @@ run_tests() {
     exec "$bin/python" -m pytest "$@"
 }
 
+# Whether some file of a GPU's driver is there: NVIDIA's, those of its small boards, of WSL, AMD's.
+has_gpu_driver() {
+    local file
+    for file in /dev/nvidiactl /dev/nvidia0 /dev/nvhost-gpu /dev/nvmap /dev/dxg /dev/kfd; do
+        [[ ! -e $file ]] || return 0
+    done
+    command -v nvidia-smi >/dev/null
+}
+
 # prepare OPTIONS: finds the command, or says in one line what is wrong with the machine or the options
 prepare() {
-    local num_gpus config=cpu_1 processes=1 options=() threads
-    num_gpus=$("$bin/python" -W ignore -m gan_dist.distributed.gpus)
+    local num_gpus=0 config=cpu_1 processes=1 options=() threads
+    if has_gpu_driver; then # torch knows which GPUs it can use, but takes two seconds to say so: options first
+        "$bin/python" "$root/gan_dist/train.py" "$@" --print-config >/dev/null
+        num_gpus=$("$bin/python" -W ignore -m gan_dist.distributed.gpus)
+    fi
     if ((num_gpus == 1)); then
         config=gpu_1
     elif ((num_gpus > 1)); then

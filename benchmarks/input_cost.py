@@ -1,43 +1,36 @@
-"""What order, images, conversion and noise cost a run: `python benchmarks/input_cost.py [--data-dir DIR]`.
+"""What everything beside the networks costs a run: `python benchmarks/input_cost.py [--data-dir DIR]`.
 
-One CPU thread for the step, and one beside it that makes its input ahead. Blocks of steps with input and blocks with
-the same batch again and again, in turns in one run; the ratio of the medians.
+Order, images, conversion, noise, labels, the means of losses, a row of metrics every 50 steps. Blocks of steps with all
+of it and blocks of bare steps with the same batch again and again, in turns in one run; the ratio of the medians.
+OMP_NUM_THREADS is for the step; a thread beside it makes its input ahead.
 """
 
 import argparse
 import statistics
-import tempfile
-import time
 
 import torch
 
-from gan_dist.config.resolve import parse
-from gan_dist.training.trainer import Trainer
-
-STEPS = 200  # in a block
+from benchmarks.steps import Steps
+from benchmarks.world_size import digits
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", default="data")
-    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--recipes", nargs="+", default=["linear", "mnist", "conv"])
+    parser.add_argument("--seconds", type=float, default=2, help="length of a block, about [%(default)s]")
+    parser.add_argument("--blocks", type=int, default=15)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(parse(["--data-dir", options.data_dir, "--run-dir", folder, "--tracker", "none"]))
-        first = trainer.batches(1)
-        seconds: dict[str, list[float]] = {"with": [], "without": []}
-        for block in range(options.blocks):
-            for kind, times in seconds.items():
-                start = time.perf_counter()
-                for step in range(block * STEPS, (block + 1) * STEPS):
-                    trainer.state.step(trainer.batches(step + 1) if kind == "with" else first)
-                times.append((time.perf_counter() - start) / STEPS)
-    with_input, without = (statistics.median(times) * 1e6 for times in seconds.values())
-    print(
-        f"linear, batch 64, one thread: {with_input:.0f} us a step with its input, {without:.0f} us without: "
-        f"{with_input / without - 1:.1%}"
-    )
+    print("| recipe | ms a step | without input and metrics | cost |")
+    print("|---|---|---|---|")
+    for recipe in options.recipes:
+        steps = Steps(*digits(options.data_dir), "--recipe", recipe)
+        first = steps.trainer.batches(1)
+        num = max(1, round(options.seconds / (steps.run_bare(10, first) / 10)))
+        times = [(steps.run(num) / num, steps.run_bare(num, first) / num) for _ in range(options.blocks)]
+        whole, bare = (statistics.median(kind) * 1e3 for kind in zip(*times, strict=True))
+        print(f"| {recipe} | {whole:.2f} | {bare:.2f} | {whole / bare - 1:.1%} |", flush=True)
+    print(f"\n{torch.get_num_threads()} threads, batch 64, {options.blocks} blocks of each kind")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """What a run trains on."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from gan_dist.config.options import Config
-from gan_dist.data.clusters import cluster
 from gan_dist.data.dataset import Dataset, load_dataset
 from gan_dist.errors import UserError
 from gan_dist.training.progress import packing
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def load_data(config: Config) -> Dataset:
@@ -32,8 +34,12 @@ def load_data(config: Config) -> Dataset:
     return data
 
 
-def labels_of(data: Dataset, config: Config) -> Tensor | None:
+def labels_of(data: Dataset, config: Config) -> "Tensor | None":
     """Labels or clusters, int64 [num_images], if the networks take them."""
+    import torch  # here, so that the check of options and data does not wait for it
+
+    from gan_dist.data.clusters import cluster
+
     if not config.model.conditional:
         return None
     if config.model.clusters:

@@ -1,4 +1,4 @@
-"""Benchmarks of quality, in a short form."""
+"""Benchmarks, in a short form."""
 
 import os
 import subprocess
@@ -63,3 +63,62 @@ def test_extractor_can_be_trained_anew(tmp_path: Path) -> None:
     words = run("train_extractor.py", "--epochs", 1, "--data-dir", DATA_DIR, "--out", tmp_path)
     assert float(words.split("right on ")[2].split("%")[0]) > 95
     assert (tmp_path / "mnist.safetensors").stat().st_size < 400_000
+
+
+@pytest.fixture(scope="module")
+def data(data_args: list[str]) -> list[str]:
+    return data_args[:2] if data_args[0] == "--data-dir" else []
+
+
+def cells(table: str) -> list[list[str]]:
+    """Of the rows of all tables in the text, without their heads."""
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return [row for row in rows if any(cell[0].isdigit() for cell in row[1:])]
+
+
+@pytest.mark.slow
+def test_parts_of_a_step(data: list[str]) -> None:
+    rows = cells(run("step.py", "--recipes", "linear", "mnist", "--seconds", 0.5, *data))
+    ends = [index for index, row in enumerate(rows) if row[0] == "a step"]
+    assert len(ends) == 2
+    for start, end in zip([0, ends[0] + 3], ends, strict=True):
+        whole = float(rows[end][1])
+        assert sum(float(row[1]) for row in rows[start:end]) == pytest.approx(whole, rel=0.05)
+        assert rows[end + 1][0].endswith("GFLOP of products")
+        assert 0 < float(rows[end + 1][1]) < whole
+    assert "running average of G" in [row[0] for row in rows[ends[0] :]]
+    # linear: D has 266 thousand weights in its products and G 292; two FLOP for each, and image: D's forward and its
+    # weights' gradients see 128 images, all else 64; first layers need no gradient of inputs, but D's for G's update.
+    (expected,) = [float(row[0].split()[1]) for row in rows[: ends[0] + 2] if row[0].endswith("GFLOP of products")]
+    d, g, first_d, first_g = 784 * 256 + 256 * 256 + 256, 100 * 256 + 256 * 256 + 256 * 784, 784 * 256, 100 * 256
+    flop = 2 * (128 * (3 * d - first_d) + 64 * (2 * d + 3 * g - first_g))
+    assert expected == pytest.approx(flop / 1e9, rel=0.02)
+
+
+@pytest.mark.slow
+def test_versus_usual_scripts(data: list[str]) -> None:
+    ((recipe, *numbers),) = cells(run("versus.py", "--recipes", "linear", "--seconds", 0.2, "--blocks", 3, *data))
+    usual, accelerate, ours = map(float, numbers[:3])
+    assert recipe == "linear"
+    assert ours < min(usual, accelerate)
+    assert float(numbers[3].split()[0]) > 1
+
+
+@pytest.mark.slow
+def test_what_a_person_waits_for(data: list[str]) -> None:
+    rows = cells(run("startup.py", "--times", 1, "--recipe", "linear", *data))
+    assert [row[0] for row in rows[:3]] == ["train.py", "accelerate launch train.py", "./launch.sh"]
+    for row in rows[:3]:
+        assert float(row[1]) > float(row[2]) > 0
+    assert [row[0] for row in rows[3:5]] == ["torch", "accelerate"]
+
+
+@pytest.mark.slow
+def test_cost_of_input_and_memory(data: list[str]) -> None:
+    ((recipe, *numbers),) = cells(run("input_cost.py", "--recipes", "linear", "--seconds", 0.2, "--blocks", 3, *data))
+    assert recipe == "linear"
+    assert all(float(number) > 0 for number in numbers[:2])
+    rows = cells(run("memory.py", "--recipes", "linear", "--batch-sizes", 64, 2048, "--steps", 20, *data))
+    assert [row[:2] for row in rows] == [["linear", size] for size in ("64", "64", "2048", "2048")]
+    peaks = [float(row[-1].replace(",", "")) for row in rows]
+    assert min(peaks[2:]) > max(peaks[:2])

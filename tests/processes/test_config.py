@@ -159,3 +159,9 @@ def test_files_beside_train_hide_no_module(tmp_path: Path) -> None:
 def test_options_do_not_wait_for_torch() -> None:
     code = "import sys; from gan_dist.config.resolve import parse; parse([]); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ).returncode == 0
+
+
+def test_check_of_options_and_data_does_not_wait_for_torch(data_args: list[str]) -> None:
+    """It comes before each launch by launch.sh."""
+    code = "import sys; from gan_dist.download import main; main(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, *data_args], cwd=ROOT, env=os.environ).returncode == 0
