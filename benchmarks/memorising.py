@@ -1,17 +1,18 @@
 """Does D learn the training images by heart? What it says of them, of test images and of generated ones.
 
-python benchmarks/memorising.py RUN [--data-dir DIR]: a row for each checkpoint of a run of `linear` or `conv`, as in
-docs/quality.md.
+python benchmarks/memorising.py RUN [--data-dir DIR]: a row for each checkpoint of a run of `linear`, `conv` or
+`dcgan`, as in docs/quality.md. Of a run with classes D is told the right one.
 """
 
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from gan_dist import models
 from gan_dist.data.batches import to_unit_range
-from gan_dist.data.mnist import load_images
+from gan_dist.data.mnist import load_images, load_labels
 from gan_dist.data.order import permutation
 from gan_dist.evaluation.drawn import Drawn
 from gan_dist.storage.checkpoint import load_into, read_state
@@ -35,16 +36,25 @@ def main() -> None:
     for folder in reversed(newest_first(options.run / "checkpoints")):
         state = read_state(folder)
         config = state["config"]
-        discriminator = models.load(config["model"]).Discriminator()
+        if config["clusters"]:
+            parser.error(f"{options.run}: its clusters say nothing of test images; name a run without --clusters")
+        num_classes = state["arguments"]["num_classes"]
+        arguments = models.read_arguments(config["model-args"]) | ({"num_classes": num_classes} if num_classes else {})
+        discriminator = models.load(config["model"]).Discriminator(**arguments)
         load_into(folder, {"discriminator": dict(discriminator.state_dict())})
         generator = load_generator(folder)
-        generate = Drawn(generator, config["latent-dim"], config["seed"], None)
+        frequencies = generator.class_frequencies.double() if num_classes else None
+        generate = Drawn(generator, config["latent-dim"], config["seed"], frequencies)
         means = []
         for split in ("train", "test"):
             images = load_images(config["dataset"], options.data_dir, split)[:, None]
-            chosen = torch.from_numpy(images[permutation(0, 0, len(images))[:NUM]])
-            means.append(discriminator(to_unit_range(chosen)).mean().item())
-        means.append(discriminator(generate(range(NUM))).mean().item())
+            chosen = permutation(0, 0, len(images))[:NUM]
+            real = to_unit_range(torch.from_numpy(images[chosen]))
+            classes = torch.from_numpy(load_labels(config["dataset"], options.data_dir, split)[chosen].astype(np.int64))
+            means.append(discriminator(real, *[classes] * bool(num_classes)).mean().item())
+        rows_of = range(NUM)
+        labels = generate.labels(rows_of)
+        means.append(discriminator(generate(rows_of), *([] if labels is None else [labels])).mean().item())
         epochs = state["images_seen"] / len(load_images(config["dataset"], options.data_dir))
         distance = f"{distances[state['step']]:.1f}" if state["step"] in distances else ""
         print(f"| {epochs:.0f} | {distance} | {' | '.join(f'{mean:.2f}' for mean in means)} |", flush=True)

@@ -19,7 +19,7 @@ def main() -> int:
     configs = {file.stem: file for file in sorted(CONFIGS.glob("*.yaml"))}
     if wanted is None:
         for each, file in configs.items():
-            print(f"{each:14}{re.split('[:.(]', file.read_text())[0].removeprefix('# ')}")
+            print(f"{each:16}{re.split('[:.(]', file.read_text())[0].removeprefix('# ')}")
     elif wanted in configs:
         print(configs[wanted])
     else:
