@@ -102,6 +102,8 @@ class Optimizer:
     """Steps between two R1 penalties, each of which counts for all of them."""
     mismatch: Annotated[float, WAS_ZERO] = 0.0
     """Weight of a term that teaches D to tell a real image's label from another one; needs --conditional."""
+    mismatch_falls: Annotated[bool, Rule(before=True)] = True
+    """Let the weight --mismatch fall with the learning rates."""
     r2: Annotated[float, WAS_ZERO] = 0.0
     """Weight of the R2 penalty: the same on generated images."""
     r2_every: Annotated[int, Rule(before=1)] = 1

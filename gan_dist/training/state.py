@@ -107,7 +107,7 @@ class TrainingState:
         total = total_steps * self.batch_size
         self.schedule = Schedule(options.lr_schedule, total, options.lr_warmup, options.lr_decay_start)
         self.full_rates = {"d": options.lr_d, "g": options.lr_g}
-        self.mismatch = options.mismatch  # at the full learning rates; falls as they do
+        self.mismatch, self.mismatch_falls = options.mismatch, options.mismatch_falls
 
     @property
     def sampler(self) -> nn.Module:
@@ -150,7 +150,7 @@ class TrainingState:
         factor = self.schedule.factor((step - 1) * self.batch_size)
         for name, optimizer in self.optimizers.items():
             optimizer.optimizer.param_groups[0]["lr"] = self.full_rates[name] * factor
-        self.step.mismatch = self.mismatch * factor
+        self.step.mismatch = self.mismatch * (factor if self.mismatch_falls else 1)
         result = self.step(batch, step)
         if self.average:
             self.average.update(self.generator, self.batch_size, step * self.batch_size)
