@@ -61,7 +61,7 @@ run_tests() {
     if [[ ${1:-} == --quick ]]; then
         set -- tests/unit -m 'not slow and not seconds' "${@:2}"
     fi
-    exec "$bin/python" -m pytest "$@"
+    exec "$bin/python" -m pytest --numprocesses 2 --dist worksteal "$@"
 }
 
 # Whether some file of a GPU's driver is there: NVIDIA's, those of its small boards, of WSL, AMD's.

@@ -96,7 +96,10 @@ def check(run: Path, processes: int, precision: str) -> None:
     assert (state["world_size"], state["precision"]) == (processes, precision)
 
 
-@pytest.mark.parametrize("name", ["cpu_1", "cpu_2", "gpu_1_bf16", "gpu_all_bf16"])
+SLOW_BF16 = (pytest.param(name, marks=pytest.mark.slow) for name in ("gpu_1_bf16", "gpu_all_bf16"))
+
+
+@pytest.mark.parametrize("name", ["cpu_1", "cpu_2", *SLOW_BF16])
 def test_trains_on_the_cpu(name: str, data_args: list[str], tmp_path: Path) -> None:
     """The GPU ones too: what they say of processes and precision holds without one."""
     process = start(name, [], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
@@ -106,7 +109,7 @@ def test_trains_on_the_cpu(name: str, data_args: list[str], tmp_path: Path) -> N
     check(tmp_path / "run", TARGETS[name][1], TARGETS[name][4])
 
 
-@pytest.mark.parametrize("name", ["gpu_1_fp16", "gpu_all_fp16"])
+@pytest.mark.parametrize("name", ["gpu_1_fp16", pytest.param("gpu_all_fp16", marks=pytest.mark.slow)])
 def test_fp16_without_a_gpu_is_refused(name: str, data_args: list[str], tmp_path: Path) -> None:
     """Told once, by one of the processes."""
     process = start(name, [], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
@@ -164,6 +167,7 @@ def two_machines() -> Iterator[list[str]]:
             shutil.rmtree(Path("/etc/netns", name), ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_two_machines_whose_names_mean_themselves(data_args: list[str], tmp_path: Path) -> None:
     """gloo by itself binds 127.0.1.1: one side fails, the other waits for ever."""
     with two_machines() as names:
@@ -182,7 +186,7 @@ def test_two_machines_whose_names_mean_themselves(data_args: list[str], tmp_path
     check(tmp_path / "run", 2, "no")
 
 
-@pytest.mark.parametrize(("kind", "processes"), [("FSDP", 2), ("MEGATRON_LM", 1)])
+@pytest.mark.parametrize(("kind", "processes"), [("FSDP", 2), pytest.param("MEGATRON_LM", 1, marks=pytest.mark.slow)])
 def test_other_kinds_are_refused(kind: str, processes: int, data_args: list[str], tmp_path: Path) -> None:
     config = (CONFIGS / "gpu_all.yaml").read_text().replace("MULTI_GPU", kind)
     (tmp_path / f"{kind}.yaml").write_text(config)
@@ -213,6 +217,7 @@ def test_what_its_launcher_refuses_without_their_packages(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_several_processes_from_a_config_of_one(data_args: list[str], tmp_path: Path) -> None:
     process = start("cpu_1", ["--num_processes", "2"], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
     words, _ = process.communicate(timeout=120)

@@ -58,6 +58,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(1, tmp_path_factory.mktemp("colour") / "run", "--max-steps", 20)
 
 
+@pytest.mark.slow
 def test_number_of_processes_does_not_matter(one: Path, tmp_path: Path) -> None:
     two = train(2, tmp_path / "run", "--max-steps", 20)
     assert largest_difference(one, two) < 1e-10
@@ -73,6 +74,7 @@ def test_resumed_run_is_the_run(one: Path, tmp_path: Path) -> None:
     assert largest_difference(train(1, tmp_path / "other", "--max-steps", 20), one) < 1e-10
 
 
+@pytest.mark.slow
 def test_mirror_is_part_of_the_mathematics(one: Path, tmp_path: Path) -> None:
     plain = train(1, tmp_path / "plain", "--max-steps", 20, "--no-mirror")
     assert largest_difference(one, plain) > 1e-3

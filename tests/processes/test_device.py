@@ -45,7 +45,8 @@ def test_deterministic_goes_around_in_a_recipe(tmp_path: Path) -> None:
         assert parse(["--recipe", str(recipe)]).run.deterministic is value
 
 
-@pytest.mark.parametrize("num_processes", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_processes", [1, 2])
 def test_data_placement_changes_no_bit(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--max-steps", 40, "--accumulate", 2]
     host, device = (
@@ -81,6 +82,7 @@ def test_table_of_speeds_needs_a_gpu() -> None:
     assert done.stderr == "error: --processes 1: torch sees 0 GPUs; ./launch.sh says why; or add --cpu\n"
 
 
+@pytest.mark.slow
 def test_machine_whose_accelerator_is_strange(data_args: list[str], tmp_path: Path) -> None:
     """A CPU run asks nothing of an accelerator that it does not use."""
     args = [*data_args, "--max-steps", 3, "--run-dir", tmp_path / "run"]
@@ -97,6 +99,7 @@ def test_readings_do_not_need_the_driver(hidden: list[str]) -> None:
     assert done.stdout == "{'peak_memory_gb': 0.0} dict_keys(['peak_memory_gb'])\n", done.stderr
 
 
+@pytest.mark.slow
 def test_step_mixes_no_devices() -> None:
     """On a device that only has shapes: every tensor of a step is there."""
     pytest.importorskip("torch", "2.12", reason="older torch has no device of this kind")

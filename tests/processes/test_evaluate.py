@@ -120,6 +120,7 @@ def test_bad_input_is_one_line(args: list[str], expected: str) -> None:
     assert done.stderr.startswith(f"error: {expected}")
 
 
+@pytest.mark.slow
 def test_number_of_processes_does_not_matter(data_args: list[str], tmp_path: Path) -> None:
     figures = []
     for num_processes in (1, 2, 3):  # with 3 each makes one chunk, with 2 one of them makes two

@@ -39,7 +39,8 @@ def test_number_of_processes_does_not_matter(first_alone: int, tmp_path: Path) -
     assert largest_difference(tmp_path / "one", tmp_path / "two", "step_00000020") < 1e-10
 
 
-@pytest.mark.parametrize("num_processes", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4))])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_processes", [1, 2, 4])
 def test_killed_script_goes_on_exactly(num_processes: int, tmp_path: Path) -> None:
     whole = launch(num_processes, SCRIPT, *words(tmp_path / "whole", "--steps", 500)).stdout
     assert [line.partition(":")[0] for line in whole.splitlines()] == [f"step {n}00" for n in range(1, 6)]

@@ -79,6 +79,7 @@ def test_trains_and_prints_its_line(project: Path, data_args: list[str]) -> None
     assert saved_step(project / "runs" / "a") == 3
 
 
+@pytest.mark.slow
 def test_closed_output(project: Path, data_args: list[str]) -> None:
     words = [str(project / "launch.sh"), *data_args, *ARGS, "--max-steps", "3", "--run-dir", "runs/a"]
     command = ["bash", "-c", '"$@" >&- 2>&-', "bash", *words]

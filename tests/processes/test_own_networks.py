@@ -32,7 +32,9 @@ def test_errors_come_before_anything_is_made(data_args: list[str], tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["dcgan", "norms", pytest.param("mixture", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["dcgan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("norms", "mixture"))]
+)
 def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tmp_path: Path) -> None:
     args = ["--model", NETWORKS / f"{name}.py", "--batch-size", 8, "--dtype", "float64", "--max-steps", 10, *data_args]
     args += ["--sample-every", 4]

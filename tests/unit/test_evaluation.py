@@ -180,6 +180,7 @@ def test_images_to_evaluate_are_drawn_by_row(num_classes: int) -> None:
         torch.testing.assert_close(generator.eval()(noise, *(() if labels is None else (labels,))), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.seconds
 def test_floor_is_what_real_images_get(mnist: dict[str, tuple[Tensor, Tensor]]) -> None:
     """And what is wrong with images shows in the figures that are for it."""
@@ -219,6 +220,7 @@ def test_figures_without_real_images(tmp_path: Path, monkeypatch: pytest.MonkeyP
         Evaluator("mnist", str(tmp_path), num=9)
 
 
+@pytest.mark.slow
 @pytest.mark.seconds
 def test_sliced_distance(mnist: dict[str, tuple[Tensor, Tensor]]) -> None:
     some, others = mnist["test"][0][:500], mnist["train"][0][:500]
