@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.world_size import ROOT, digits, launch_line
 
 STEP, ERROR = "step 1/", "error: "
-MODULES = ("torch", "accelerate", "gan_dist.training.trainer", "torch._dynamo", "torch.distributed.tensor")
+MODULES = ("torch", "accelerate", "gan_dist.training.trainer", "torch._dynamo")
 
 
 def seconds_until(words: str, command: list[str], **env: str) -> float:

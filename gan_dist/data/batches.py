@@ -89,7 +89,8 @@ class Batches:
         shapes = (self.part_rows, *self.images.shape[1:]), (self.part_rows, self.latent_dim)
         real, noise = (torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes)
         no_labels = torch.zeros(self.part_rows, dtype=torch.int64, device=self.device)
-        return Batch(real, noise, () if self.labels is None else (no_labels,))
+        draws = torch.zeros(self.part_rows, DRAWS_OF_A_STEP, device=self.device, dtype=self.dtype)
+        return Batch(real, noise, () if self.labels is None else (no_labels,), draws if self.draws else None)
 
     def take_wait(self) -> float:
         """Seconds spent waiting for batches since the last call of this method."""

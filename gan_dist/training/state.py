@@ -102,6 +102,7 @@ class TrainingState:
             penalties=penalties,
             augment=Augment(config.data.augment) if config.data.augment else None,
             num_classes=num_classes,
+            mismatch=options.mismatch,
         )
         self.batch_size = config.run.batch_size
         total = total_steps * self.batch_size

@@ -306,6 +306,7 @@ def test_mathematics_cannot_change(run: Path, data_args: list[str]) -> None:
     assert (run / "generator" / "model.safetensors").read_bytes() == weights
 
 
+@pytest.mark.slow
 def test_length_can_change(run: Path, data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--max-steps", 80, "--log-every", 20, "--checkpoint-every", 1000]
     assert train_alone(*args, "--run-dir", run).returncode == 0
@@ -313,6 +314,7 @@ def test_length_can_change(run: Path, data_args: list[str], tmp_path: Path) -> N
     assert "max-steps: 80" in (run / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_resume_never_and_from_a_checkpoint(run: Path, run_60: Path, data_args: list[str], tmp_path: Path) -> None:
     done = train_alone(*data_args, "--run-dir", run, "--resume", "never")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -477,6 +479,7 @@ def test_one_run_folder_one_job(data_args: list[str], tmp_path: Path) -> None:
     assert f"process {process.pid} on " in done.stderr
 
 
+@pytest.mark.slow
 def test_full_disk_costs_checkpoints_only(data_args: list[str], tmp_path: Path) -> None:
     """On a real file system that is full, then has room again, then is full at the end."""
     with small_disk(tmp_path / "disk", "40m") as disk:
@@ -522,6 +525,7 @@ def room(disk: Path) -> bool:
     return shutil.disk_usage(disk).free > 0
 
 
+@pytest.mark.slow
 def test_vanished_folder_costs_checkpoints_only(data_args: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(*data_args, "--run-dir", run, "--checkpoint-every", 100, "--log-every", 1, "--max-steps", 1500)

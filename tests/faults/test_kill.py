@@ -52,6 +52,7 @@ def test_killed_run_is_the_run(num_kills: int, never_hit: Path, data_args: list[
     assert any(inside)
 
 
+@pytest.mark.slow
 def test_dead_rank_restarts_by_itself(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, *OFTEN]
     never_hit = train(2, tmp_path / "never_hit", *args)
@@ -74,6 +75,7 @@ def test_four_processes_resume_exactly(data_args: list[str], tmp_path: Path) -> 
     assert largest_difference(whole, train(4, tmp_path / "run", *args, "--max-steps", 10)) == 0
 
 
+@pytest.mark.slow
 def test_resume_on_another_number_of_processes(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--recipe", "conv", "--batch-size", 4, "--dtype", "float64"]
     half = {n: train(n, tmp_path / str(n), *args, "--max-steps", 3) for n in (1, 2)}

@@ -235,6 +235,7 @@ def test_restarted_job_finds_its_own_folder(tmp_path: Path, monkeypatch: pytest.
         RunFolder(own).enter(check=lambda record: None, must_be_new=True)
 
 
+@pytest.mark.slow
 def test_git_commit_is_of_this_code(tmp_path: Path) -> None:
     """None of a repository around the environment that this package is installed in."""
     package = tmp_path / "environment" / "gan_dist"

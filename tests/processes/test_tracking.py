@@ -78,7 +78,7 @@ def wandb_history(folder: Path) -> list[dict[str, Any]]:
     return [record["history"]["item"] for record in wandb_records(folder) if record["type"] == "history"]
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_everything_arrives(
     num_processes: int, server: WandbServer, wandb_args: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +123,7 @@ def test_everything_arrives(
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and key in file.read_bytes()]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_resumed_run_is_one_run(
     signum: signal.Signals, server: WandbServer, data_args: list[str], tmp_path: Path
 ) -> None:
@@ -158,7 +158,8 @@ def test_going_back_is_another_run(server: WandbServer, data_args: list[str], tm
     ]
 
 
-@pytest.mark.parametrize("checkpoint_every", [50, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoint_every", [50, 100_000])
 def test_offline_segments_share_no_step(checkpoint_every: int, data_args: list[str], tmp_path: Path) -> None:
     """Whether the run goes on from a checkpoint or, killed before its first one, from the start."""
     folder = tmp_path / "my run"
@@ -204,11 +205,11 @@ def kill_helper(server: WandbServer, process: subprocess.Popen[str]) -> None:
     [
         (stop, break_nothing),  # no server
         pytest.param(hang, break_nothing, marks=pytest.mark.slow),
-        (fail, break_nothing),
+        pytest.param(fail, break_nothing, marks=pytest.mark.slow),
         pytest.param(break_nothing, stop, marks=pytest.mark.slow),
         pytest.param(break_nothing, hang, marks=pytest.mark.slow),
         pytest.param(break_nothing, fail, marks=pytest.mark.slow),
-        (break_nothing, kill_helper),
+        pytest.param(break_nothing, kill_helper, marks=pytest.mark.slow),
     ],
     ids=lambda fault: fault.__name__,
 )
@@ -238,6 +239,7 @@ def test_faults_do_not_reach_training(
         assert steps(wandb_history(folder)) == list(range(10, 1001, 10))
 
 
+@pytest.mark.slow
 def test_refused_key(server: WandbServer, data_args: list[str], tmp_path: Path, untracked: Path) -> None:
     server.refuse_key = True
     folder = tmp_path / "run"
@@ -250,6 +252,7 @@ def test_refused_key(server: WandbServer, data_args: list[str], tmp_path: Path, 
     assert key not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_full_disk_of_the_dashboard(data_args: list[str], tmp_path: Path, untracked: Path) -> None:
     folder = tmp_path / "run"
     with small_disk(tmp_path / "disk", "64k") as disk:
@@ -264,8 +267,8 @@ def test_full_disk_of_the_dashboard(data_args: list[str], tmp_path: Path, untrac
     ("title", "options"),
     [
         ("Not finite", ["--lr-g", "1e38", "--lr-d", "1e38"]),
-        ("D wins", ["--lr-g", "1e-9", "--lr-d", "1e-3"]),
-        ("Collapse", ["--lr-g", "0.3", "--lr-d", "1e-6"]),
+        pytest.param("D wins", ["--lr-g", "1e-9", "--lr-d", "1e-3"], marks=pytest.mark.slow),
+        pytest.param("Collapse", ["--lr-g", "0.3", "--lr-d", "1e-6"], marks=pytest.mark.slow),
     ],
 )
 def test_alert_on_a_run_that_fails(
