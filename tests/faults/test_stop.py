@@ -22,7 +22,7 @@ def test_signal_saves_and_ends(signum: signal.Signals, data_args: list[str], tmp
     process.send_signal(signum)
     since = time.monotonic()
     words, _ = process.communicate(timeout=60)
-    assert time.monotonic() - since < 5
+    assert time.monotonic() - since < 15  # 2 where nothing else runs; other tests run beside this one
     assert process.returncode == 128 + signum, words
     step = last_step(tmp_path / "run")
     assert checkpoint.read_state(tmp_path / "run" / "checkpoints" / f"step_{step:08d}")["step"] == step
