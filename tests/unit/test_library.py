@@ -57,9 +57,9 @@ print(json.dumps([before, state()]))
 """
 SPEED = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import gan_dist
-print(time.perf_counter() - start, 'torch' in sys.modules, 'numpy' in sys.modules)
+print(time.process_time() - start, 'torch' in sys.modules, 'numpy' in sys.modules)
 """
 
 
