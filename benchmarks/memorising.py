@@ -43,7 +43,7 @@ def main() -> None:
         discriminator = models.load(config["model"]).Discriminator(**arguments)
         load_into(folder, {"discriminator": dict(discriminator.state_dict())})
         generator = load_generator(folder)
-        frequencies = generator.class_frequencies.double() if num_classes else None
+        frequencies = generator.get_buffer("class_frequencies") if num_classes else None
         generate = Drawn(generator, config["latent-dim"], config["seed"], frequencies)
         means = []
         for split in ("train", "test"):
