@@ -76,6 +76,7 @@ def test_second_signal_ends_at_once(data_args: list[str], tmp_path: Path) -> Non
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
+@pytest.mark.slow
 def test_hanging_rank_ends_the_job(data_args: list[str], tmp_path: Path) -> None:
     process = start(*data_args, *ARGS, "--run-dir", tmp_path / "run", "--timeout-minutes", 0.25, launch=2)
     wait_until(lambda: last_step(tmp_path / "run") >= 10, process)

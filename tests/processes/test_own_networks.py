@@ -62,6 +62,7 @@ class Local(nn.BatchNorm1d):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_dropout_resumes_exactly(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     args = ["--model", NETWORKS / "mixture.py", "--model-args", "dropout=0.5", "--batch-size", 8, *data_args]
@@ -72,6 +73,7 @@ def test_dropout_resumes_exactly(num_processes: int, data_args: list[str], tmp_p
     assert largest_difference(whole, without) > 0
 
 
+@pytest.mark.slow
 def test_first_weights_come_from_the_seed_alone(data_args: list[str], tmp_path: Path) -> None:
     text = PAIR.replace(
         D_LAYER,

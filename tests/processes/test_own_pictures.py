@@ -55,6 +55,7 @@ def test_colours_are_trained_on_measured_and_drawn(tmp_path: Path, monkeypatch: 
         assert picture.mode == "RGB"
 
 
+@pytest.mark.slow
 def test_moved_folder_goes_on_and_other_pictures_do_not(folder: Path, tmp_path: Path) -> None:
     whole = train(1, tmp_path / "whole", *SMALL, "--dataset", folder, "--max-steps", 6)
     run = train(1, tmp_path / "run", *SMALL, "--dataset", folder, "--max-steps", 3)

@@ -91,6 +91,7 @@ def test_scale_does_not_matter() -> None:
             assert (p.grad - q.grad).norm() < 0.02 * p.grad.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_fp16_resumes_exactly(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     """Both scalers are in the checkpoint and reach every process; a skipped step is told for each network."""

@@ -134,6 +134,7 @@ def test_objectives_penalties_and_labels_agree(more: list[object], data_args: li
     assert largest_difference(one, two) < 1e-10
 
 
+@pytest.mark.slow
 def test_objectives_penalties_and_labels_resume(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, *EVERYTHING, "--lr-schedule", "constant", "--checkpoint-every", 7]
     whole = train(2, tmp_path / "whole", *args, "--max-steps", 14)

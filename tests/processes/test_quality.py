@@ -10,6 +10,7 @@ from benchmarks.world_size import largest_difference, train
 from gan_dist.storage.metrics_file import read_rows
 
 
+@pytest.mark.slow
 def test_evaluation_changes_nothing_and_resumes(data_args: list[str], tmp_path: Path) -> None:
     """A run that is evaluated has the weights of one that is not; its best generator survives a stop and a resume."""
     args = [*data_args, "--recipe", "mnist", "--lr-schedule", "constant", "--batch-size", 16]
