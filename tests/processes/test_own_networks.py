@@ -63,7 +63,7 @@ class Local(nn.BatchNorm1d):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("num_processes", [1, 2])
 def test_dropout_resumes_exactly(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     args = ["--model", NETWORKS / "mixture.py", "--model-args", "dropout=0.5", "--batch-size", 8, *data_args]
     whole = train(num_processes, tmp_path / "whole", *args, "--max-steps", 6)
