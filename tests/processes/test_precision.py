@@ -92,7 +92,7 @@ def test_scale_does_not_matter() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_processes", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("num_processes", [1, 2])
 def test_fp16_resumes_exactly(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     """Both scalers are in the checkpoint and reach every process; a skipped step is told for each network."""
     args = [*data_args, "--log-every", 20, "--sample-every", 20, "--num-samples", 4, "--clip-grad-norm", 10]
