@@ -162,11 +162,12 @@ class AdversarialStep:
         generator, discriminator = self.optimizer_g.network, self.optimizer_d.network
         inputs = [torch.cat([x, x]) for x in (part.real, *part.labels)]
         self.apart = looks_across_batch(discriminator, inputs)
-        with unchanged(generator), unchanged(discriminator):
-            self.generator(part.noise, *part.labels).sum().backward()
-            torch.cat(self.judge(part.real, part.real, part)[0]).sum().backward()
-        generator.zero_grad()
-        discriminator.zero_grad()
+        if self.generator is not generator:  # DDP is around it, or what compiles it
+            with unchanged(generator), unchanged(discriminator):
+                self.generator(part.noise, *part.labels).sum().backward()
+                torch.cat(self.judge(part.real, part.real, part)[0]).sum().backward()
+            generator.zero_grad()
+            discriminator.zero_grad()
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """{part: {name: the live tensor}} of everything that a step changes, but for loss scalers: for a checkpoint."""

@@ -1,14 +1,13 @@
 """Networks that Accelerate compiles: the numbers of plain ones, and an exact resume."""
 
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks.world_size import largest_difference, launch_line, train
+from benchmarks.world_size import largest_difference, launch_command, train
+from tests.harness.runs import start_command
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,11 +20,12 @@ OPTIONS += ["--sample-every", "100", "--num-samples", "4"]
 
 def train_compiled(num_processes: int, folder: Path, *options: object) -> tuple[Path, str]:
     """Train in CPU processes -> the run folder and what the run said."""
-    launcher = ["--num_processes", num_processes, "--dynamo_backend", "inductor"]
-    command = launch_line(f"cpu_{num_processes}", launcher, "gan_dist/train.py", "--run-dir", folder, *options)
-    done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder, done.stdout
+    command = launch_command(num_processes, "gan_dist/train.py", "--run-dir", folder, *options)
+    command[2:2] = ["--dynamo_backend", "inductor"]
+    process = start_command(command)
+    words, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, words
+    return folder, words
 
 
 def test_compiled_networks_give_the_numbers_of_plain_ones(data_args: list[str], tmp_path: Path) -> None:
