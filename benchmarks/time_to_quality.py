@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from gan_dist.evaluation.features import load_extractor
 from gan_dist.storage.metrics_file import read_rows
@@ -19,28 +22,30 @@ ROOT = Path(__file__).resolve().parent.parent
 MULTIPLES = (1000, 100, 10, 5, 2.5, 2)
 
 
+def seconds_of_training(rows: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Rows of metrics.jsonl -> (seconds of training before it, Frechet distance) of each evaluation."""
+    images, seconds = [0], [0.0]
+    for row in rows:
+        if "images_per_second" in row:
+            seconds.append(seconds[-1] + (row["images_seen"] - images[-1]) / row["images_per_second"])
+            images.append(row["images_seen"])
+    evaluated = [row for row in rows if "eval_seconds" in row and row["images_seen"] <= images[-1]]
+    return [(float(np.interp(row["images_seen"], images, seconds)), row["eval_frechet_distance"]) for row in evaluated]
+
+
 def train(recipe: str, options: list[str], minutes: float) -> list[tuple[float, float]]:
     """Train for some minutes -> (seconds, Frechet distance) of each evaluation."""
-    seen: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), "--recipe", recipe, "--run-dir", folder]
         command += ["--tracker", "none", "--log-every", "100", "--sample-every", "100000", *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        metrics, start, evaluating = Path(folder, "metrics.jsonl"), None, 0.0
         while process.poll() is None:
-            rows = read_rows(metrics)
-            if start is None and rows:  # the first step was that much before the first row
-                start = time.monotonic() - rows[0]["images_seen"] / rows[0].get("images_per_second", float("inf"))
-            evaluated = [row for row in rows if "eval_seconds" in row]
-            for row in evaluated[len(seen) :]:
-                assert start is not None
-                evaluating += row["eval_seconds"]
-                seen.append((time.monotonic() - start - evaluating, row["eval_frechet_distance"]))
-            if start is not None and time.monotonic() - start - evaluating > minutes * 60:
+            seen = seconds_of_training(read_rows(Path(folder, "metrics.jsonl")))
+            if seen and seen[-1][0] > minutes * 60:
                 process.kill()
             time.sleep(0.2)
         process.wait()
-    return seen
+        return seconds_of_training(read_rows(Path(folder, "metrics.jsonl")))
 
 
 def main() -> None:

@@ -45,6 +45,8 @@ def main(options: argparse.Namespace) -> None:
         if accelerator.is_main_process and (saver.is_due(number) or number == options.steps):
             saver.save(step.tensors(), {"step": number})  # on a thread
     saver.wait()
+    # A process that ends while a thread of gloo still holds a tensor of the last reduction aborts (pytorch#179291).
+    accelerator.wait_for_everyone()
     accelerator.end_training()
 
 
