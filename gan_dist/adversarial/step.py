@@ -21,12 +21,13 @@ class Batch(NamedTuple):
     noise: Tensor  # [N, latent_dim]
     labels: tuple[Tensor, ...] = ()  # int64 [N], of real and of generated images, if the networks take any
     uniform: Tensor | None = None  # [N, DRAWS_OF_A_STEP] in [0, 1), for augmentation and penalties
+    weight: float = 1.0  # N over the mean N of all processes: what the mean of these rows counts in the mean of all
 
     def split(self, num: int) -> "list[Batch]":
         """In parts of equal size."""
         real, noise, *rest = (x.chunk(num) for x in (self.real, self.noise, *self.labels))
         uniform = [None] * num if self.uniform is None else self.uniform.chunk(num)
-        return [Batch(real[i], noise[i], tuple(x[i] for x in rest), uniform[i]) for i in range(num)]
+        return [Batch(real[i], noise[i], tuple(x[i] for x in rest), uniform[i], self.weight) for i in range(num)]
 
     def draws(self, use: int) -> Tensor:
         """The uniform numbers of one use: augmentation of real images, of generated ones for D and for G; the rest."""
@@ -49,15 +50,16 @@ DRAWS_OF_A_STEP = 3 * DRAWS + 2
 
 
 class StepResult(NamedTuple):
-    """What a step computed that may be logged, for this process's rows, on the device."""
+    """What a step computed that may be logged, on the device. The mean of a loss over processes is that over rows."""
 
     loss_d: Tensor  # scalar, without penalties
     loss_g: Tensor  # scalar
-    logits_real: Tensor  # [N], of D before its update
+    logits_real: Tensor  # [N], of D before its update, for this process's rows
     logits_fake: Tensor  # [N], the same
     grad_norm_d: Tensor | None  # scalar: Euclidean norm of D's gradient before clipping; None without clipping
     grad_norm_g: Tensor | None
     penalty: Tensor | None = None  # scalar: what else was added to D's loss; None at a step without
+    weight: float = 1.0  # of the batch
 
 
 class AdversarialStep:
@@ -100,7 +102,7 @@ class AdversarialStep:
         parts = batch.split(self.accumulate)
         if self.apart is None:
             self.settle(parts[0])
-        raw_discriminator, last = self.optimizer_d.network, len(parts) - 1
+        raw_discriminator, last, share = self.optimizer_d.network, len(parts) - 1, batch.weight / len(parts)
         losses_d, losses_g, penalties, logits = [], [], [], []
 
         self._train_d(True)
@@ -114,11 +116,11 @@ class AdversarialStep:
                 seen = self._augmented(part.real, part, 0), self._augmented(fake.detach(), part, 1)
                 judged, others = self.judge(*seen, part)
                 logits.append(judged)
-                losses_d.append(self.objective.discriminator(*judged) / len(parts))
+                losses_d.append(self.objective.discriminator(*judged) * share)
                 more = self.penalties(step, *seen, part.labels, part.place) if self.penalties else []
                 if others is not None:
                     more.append(self.mismatch * F.softplus(others - judged[0]).mean())
-                penalties += [sum(more[1:], start=more[0]) / len(parts)] if more else []
+                penalties += [sum(more[1:], start=more[0]) * share] if more else []
                 self.optimizer_d.backward(losses_d[i] + penalties[i] if more else losses_d[i])
         norm_d = self.optimizer_d.step()
 
@@ -129,13 +131,12 @@ class AdversarialStep:
             with _all_reduce_if(i == last, self.generator):
                 fake = fake if last == 0 else self.generator(part.noise, *part.labels)
                 logits_fake = raw_discriminator(self._augmented(fake, part, 2), *part.labels)
-                losses_g.append(self.objective.generator(logits_fake, logits[i][0].detach()) / len(parts))
+                losses_g.append(self.objective.generator(logits_fake, logits[i][0].detach()) * share)
                 self.optimizer_g.backward(losses_g[i])
         norm_g = self.optimizer_g.step()
         real, generated = (torch.cat([x.detach().flatten() for x in each]) for each in zip(*logits, strict=True))
-        return StepResult(
-            _sum(losses_d), _sum(losses_g), real, generated, norm_d, norm_g, _sum(penalties) if penalties else None
-        )
+        penalty = _sum(penalties) if penalties else None
+        return StepResult(_sum(losses_d), _sum(losses_g), real, generated, norm_d, norm_g, penalty, batch.weight)
 
     def judge(self, real: Tensor, fake: Tensor, part: Batch) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
         """D's logits of real and of generated images, and of real images with other labels, if these are asked for.

@@ -80,14 +80,14 @@ def _check(config: Config, num_processes: int) -> None:
 
 def _check_batch(config: Config, num_processes: int) -> None:
     batch_size, accumulate = config.run.batch_size, config.optimizer.accumulate
-    parts = num_processes * accumulate
-    if batch_size % parts:
-        lower = batch_size // parts * parts
-        nearest = f"{lower} or {lower + parts}" if lower else parts
-        sharers = f"{num_processes} process{'es' if num_processes > 1 else ''}"
+    if batch_size % accumulate:
+        lower = batch_size // accumulate * accumulate
+        nearest = f"{lower} or {lower + accumulate}" if lower else accumulate
+        raise UserError(f"--accumulate {accumulate}: --batch-size {batch_size} is no multiple; take {nearest} for it")
+    most = batch_size // accumulate
+    if num_processes > most:
+        each = f"one image for each of {num_processes} processes"
         if accumulate > 1:
-            sharers += f" with --accumulate {accumulate}"
-        fewer = max((n for n in range(1, num_processes) if batch_size % (n * accumulate) == 0), default=0)
-        if fewer:
-            nearest = f"{nearest}, or start {fewer} (on GPUs: CUDA_VISIBLE_DEVICES={','.join(map(str, range(fewer)))})"
-        raise UserError(f"--batch-size {batch_size}: {sharers} cannot share it evenly; take {nearest}")
+            each += f" in each of {accumulate} parts"
+        fewer = f"start {most} (on GPUs: CUDA_VISIBLE_DEVICES={','.join(map(str, range(most)))})"
+        raise UserError(f"--batch-size {batch_size}: is not {each}; take {num_processes * accumulate}, or {fewer}")

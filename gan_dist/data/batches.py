@@ -38,7 +38,8 @@ class Batches:
     images: uint8 [num_images, C, H, W]; with `on_device` they lie on the device from the start, and no batch is copied.
     labels: int64 [num_images], if the networks take any. batch_size: of all processes together; accumulate: parts that
     a step cuts it into. draws: whether the step needs uniform numbers. mirror: whether to flip each image left-right
-    with probability 1/2. Raises UserError if the images fill no batch, or if the processes cannot share one evenly.
+    with probability 1/2. Processes have as many rows as each other, or one more. Raises UserError if the images fill no
+    batch, if its parts are not equal, or if a process has no row of them.
     """
 
     def __init__(
@@ -60,22 +61,25 @@ class Batches:
         self.batch_size, self.latent_dim = batch_size, latent_dim
         if self.batch_size > len(images):
             raise UserError(f"--batch-size {self.batch_size}: the data set has only {len(images)} images")
-        if self.batch_size % (accelerator.num_processes * accumulate):
-            sharers = f"{accelerator.num_processes} processes with --accumulate {accumulate}"
-            raise UserError(f"--batch-size {self.batch_size}: {sharers} cannot share it evenly")
+        if self.batch_size % accumulate:
+            raise UserError(f"--accumulate {accumulate}: --batch-size {self.batch_size} is no multiple of it")
         self.steps_per_epoch = len(images) // self.batch_size
         # With accumulation the parts of all processes together are the rows of a whole part, one after the other, so
         # that a BatchNorm sees the same rows whatever the number of processes.
-        part_rows, num_rows = self.batch_size // accumulate, self.batch_size // accelerator.num_processes
-        self.part_rows = part_rows // accelerator.num_processes
-        starts = [part * part_rows + accelerator.process_index * self.part_rows for part in range(accumulate)]
-        self.parts = [range(start, start + self.part_rows) for start in starts]
+        whole, processes, process = self.batch_size // accumulate, accelerator.num_processes, accelerator.process_index
+        if processes > whole:
+            raise UserError(f"--batch-size {self.batch_size}: {processes} processes, but each part has {whole} images")
+        first, end = (-(-whole * number // processes) for number in (process, process + 1))
+        self.part_rows = end - first
+        # Means over processes are means over rows if each process counts as much as its rows.
+        self.weight = self.part_rows * processes / whole
+        self.parts = [range(start, start + self.part_rows) for start in range(first, self.batch_size, whole)]
         self.device, self.dtype = accelerator.device, dtype
 
         self._all_pixels = None
         if on_device:
             self._all_pixels = torch.tensor(images, device=self.device)
-        self._chunk_steps = max(1, CHUNK_ROWS // num_rows)
+        self._chunk_steps = max(1, CHUNK_ROWS // (self.part_rows * accumulate))
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         # A new thread is on GPU 0, and a process that touches it there holds some 100 MB of it for good.
         to_own_gpu = partial(torch.cuda.set_device, self.device) if self._stream else None
@@ -90,7 +94,8 @@ class Batches:
         real, noise = (torch.zeros(shape, device=self.device, dtype=self.dtype) for shape in shapes)
         no_labels = torch.zeros(self.part_rows, dtype=torch.int64, device=self.device)
         draws = torch.zeros(self.part_rows, DRAWS_OF_A_STEP, device=self.device, dtype=self.dtype)
-        return Batch(real, noise, () if self.labels is None else (no_labels,), draws if self.draws else None)
+        labels = () if self.labels is None else (no_labels,)
+        return Batch(real, noise, labels, draws if self.draws else None, self.weight)
 
     def take_wait(self) -> float:
         """Seconds spent waiting for batches since the last call of this method."""
@@ -106,7 +111,7 @@ class Batches:
             self._waited += time.perf_counter() - start
         _, real, noise, labels, uniform, _ = self._chunk
         rows = None if uniform is None else uniform[place]
-        return Batch(real[place], noise[place], tuple(each[place] for each in labels), rows)
+        return Batch(real[place], noise[place], tuple(each[place] for each in labels), rows, self.weight)
 
     def _take(self, number: int) -> _Chunk:
         """A chunk, and a word to the thread that the one after it comes next."""

@@ -1,41 +1,18 @@
 """Layers that look across the global batch, on any backend: torch's SyncBatchNorm refuses CPU tensors."""
 
-import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_dist.distributed.moments import moments, over_processes
 from gan_dist.distributed.processes import several
 from gan_dist.errors import UserError
-
-
-class _AllReduceSum(torch.autograd.Function):
-    """The sum over all processes. Each process's loss depends on it, so its gradient is a sum as well."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        x = x.clone()
-        dist.all_reduce(x)
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _AllReduceSum.apply(grad)
-
-
-def _moments(x: Tensor, dims: list[int], alone: bool = False) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Mean and variance over `dims` and all processes, x less its mean, and of how many numbers each mean is."""
-    together = several() and not alone
-    add = _AllReduceSum.apply if together else (lambda total: total)
-    count = math.prod(x.shape[dim] for dim in dims) * (dist.get_world_size() if together else 1)
-    mean = add(x.sum(dims, keepdim=True)) / count
-    centred = x - mean
-    # The centred squares: E[x^2] - E[x]^2 would lose the digits that float32 has.
-    return mean, add(centred.square().sum(dims, keepdim=True)) / count, centred, count
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
@@ -45,21 +22,67 @@ def _at_least_float32(x: Tensor) -> Tensor:
 class MinibatchStd(nn.Module):
     """Appends a channel that holds the standard deviation over the global batch, averaged over all features.
 
-    x [N, C, ...] -> [N, C + 1, ...], with the same N on each process. It shows D how much images differ. Karras et al.,
+    x [N, C, ...] -> [N, C + 1, ...]. It shows D how much images differ. Karras et al.,
     "Progressive growing of GANs", ICLR 2018, section 3, with the whole batch as one group.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         # In eval mode nothing is asked of the others: samples are drawn by one process.
-        _, var, _, _ = _moments(_at_least_float32(x), [0], alone=not self.training)
+        _, var = moments(_at_least_float32(x), [0], alone=not self.training)
         std = (var + 1e-8).sqrt().mean().to(x.dtype)
         return torch.cat([x, std.expand(len(x), 1, *x.shape[2:])], dim=1)
+
+
+class _Normalise(torch.autograd.Function):
+    """x [N, C, ...], weight [C], bias [C] -> the same, normalised over the global batch; its mean and biased variance
+    [C], and of how many numbers they are.
+
+    With torch's fused kernels, in half of the time that the same takes in single operations.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
+        own = torch.batch_norm_update_stats(x, None, None, 0.0)  # mean and biased variance of this process
+        mean, var, total = over_processes(*own, x.numel() // x.shape[1])
+        ctx.save_for_backward(x, weight, bias, mean, var, total)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, var, total)
+        return F.batch_norm(x, mean, var, weight, bias, eps=eps), mean, var, total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, mean, var, total = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient penalty will differentiate this gradient
+            return *_differentiable_gradients(x, weight, bias, ctx.eps, grad, ctx.needs_input_grad[:3]), None
+        # As if mean and variance were constants; then what comes through them, from the rows of all processes.
+        at_rest = torch.ops.aten.native_batch_norm_backward
+        grad_x, grad_weight, grad_bias = at_rest(grad, x, weight, mean, var, None, None, False, ctx.eps, [True] * 3)
+        sums = torch.stack([grad_bias, grad_weight])
+        dist.all_reduce(sums)
+        of_mean, of_scale = sums / total
+        scale = weight * (var + ctx.eps).rsqrt()
+        slope = -scale * (var + ctx.eps).rsqrt() * of_scale
+        level = -scale * of_mean - slope * mean
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        return grad_x.addcmul_(x, slope.view(shape)).add_(level.view(shape)), grad_weight, grad_bias, None
+
+
+def _differentiable_gradients(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, grad: Tensor, needed: Sequence[bool]
+) -> list[Tensor | None]:
+    """What `_Normalise.backward` gives, from operations that autograd knows."""
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    mean, var = moments(x, [0, *range(2, x.dim())])
+    out = (x - mean) * (var + eps).rsqrt() * weight.view(shape) + bias.view(shape)
+    inputs = [tensor for tensor, is_needed in zip((x, weight, bias), needed, strict=True) if is_needed]
+    gradients = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
+    return [next(gradients) if is_needed else None for is_needed in needed]
 
 
 class GlobalBatchNorm(_BatchNorm):
     """BatchNorm whose training statistics are those of all processes together.
 
-    Input [N, C, ...], with the same N on each process. Statistics are kept in float32 or better.
+    Input [N, C, ...], with any N on each process. Statistics are kept in float32 or better.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -69,12 +92,9 @@ class GlobalBatchNorm(_BatchNorm):
         if not self.training:
             return super().forward(input)
         x = _at_least_float32(input)
-        mean, var, centred, count = _moments(x, [0, *range(2, x.dim())])
-        self._update_running(mean.detach().flatten(), var.detach().flatten() * (count / (count - 1)))
-        out = centred * (var + self.eps).rsqrt()
-        shape = [1, -1] + [1] * (x.dim() - 2)
-        if self.affine:
-            out = out * self.weight.view(shape) + self.bias.view(shape)
+        weight, bias = (self.weight, self.bias) if self.affine else (x.new_ones(x.shape[1]), x.new_zeros(x.shape[1]))
+        out, mean, var, total = _Normalise.apply(x, weight, bias, self.eps)
+        self._update_running(mean, var * (total / (total - 1)))
         return out.to(input.dtype)
 
     def _update_running(self, mean: Tensor, unbiased_var: Tensor) -> None:

@@ -44,7 +44,8 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
         # Two forwards of D before one backward break on broadcast buffers (pytorch#22095); batchnorm.py keeps
         # them equal where they matter.
         kwargs_handlers=[
-            DistributedDataParallelKwargs(broadcast_buffers=False),
+            # Gradients of up to 4 MB in one message; in the buffer that is sent, not copied to it (docs/scaling.md).
+            DistributedDataParallelKwargs(broadcast_buffers=False, bucket_cap_mb=4, gradient_as_bucket_view=True),
             InitProcessGroupKwargs(timeout=timeout),
         ],
     )
@@ -130,6 +131,13 @@ def share_text(text: str, device: torch.device) -> str:
     content = content if dist.get_rank() == 0 else torch.empty(int(size), dtype=torch.uint8, device=device)
     dist.broadcast(content, src=0)
     return bytes(content.tolist()).decode()
+
+
+def gather_rows(accelerator: Accelerator, rows: Tensor) -> Tensor:
+    """[N, K] of all processes, with any N on each -> [sum of N, K], on every process."""
+    marked = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)  # the rows that fill up have zeros
+    gathered = accelerator.gather(accelerator.pad_across_processes(marked))
+    return gathered[gathered[:, -1] == 1, :-1]
 
 
 def run_first(accelerator: Accelerator, is_first: bool, action: Callable[[], T]) -> T:

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -19,6 +20,8 @@ from gan_dist.storage.metrics_file import read_rows
 
 OPTIONS = "config.yaml"
 CODE = "model.py"
+LOCK = ".lock"
+PATIENCE_SECONDS = 60
 
 
 class RunFolder:
@@ -27,6 +30,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path, self.checkpoints = path, path / "checkpoints"
         self._lock: TextIO | None = None
+        self._owner = ""
 
     def enter(self, check: Callable[[Path], None], must_be_new: bool = False) -> None:
         """Make the folder, or enter one that holds a run whose recorded options pass `check`. Raises UserError."""
@@ -76,23 +80,43 @@ class RunFolder:
                 raise UserError(f"run folder {self.path}: its metrics.jsonl is damaged; delete that file") from None
             self._replace("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
+    def check_ours(self) -> None:
+        """Raise UserError if another process trains in the folder now: it was made where locks do not reach, or after
+        this machine was taken for dead.
+        """
+        with contextlib.suppress(OSError):
+            if (owner := (self.path / LOCK).read_text()) != self._owner:
+                raise UserError(f"run folder {self.path}: {owner.strip()} trains in it now; this process ends")
+
     def _take_lock(self) -> None:
         # The system drops a lock of this kind when its process ends, even if killed.
-        lock = (self.path / ".lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise UserError(
-                f"run folder {self.path}: {lock.read().strip()} trains in it; name another with --run-dir"
-            ) from None
+        lock = (self.path / LOCK).open("a+")
+        # Where processes are restarted, one of the last try may still be saving, on another machine.
+        restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+        deadline = time.monotonic() + (PATIENCE_SECONDS if restarts else 0)
+        while not _lock(lock):
+            if time.monotonic() > deadline:
+                lock.seek(0)
+                raise UserError(
+                    f"run folder {self.path}: {lock.read().strip()} trains in it; name another with --run-dir"
+                )
+            time.sleep(0.1)
+        self._owner = f"process {os.getpid()} on {socket.gethostname()}\n"
         lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        lock.write(self._owner)
         lock.flush()
         self._lock = lock
 
     def _replace(self, name: str, content: str | bytes) -> None:
         atomic.write_file(self.path / name, content.encode() if isinstance(content, str) else content)
+
+
+def _lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def new_folder(name: str) -> Path:

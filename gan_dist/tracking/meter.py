@@ -53,10 +53,10 @@ class Meter:
         real, fake = result.logits_real, result.logits_fake
         above, below = (fake, real) if self.boundary is None else (self.boundary, self.boundary)
         last = {
-            "logit_real": real.mean(),
-            "logit_fake": fake.mean(),
-            "accuracy_real": (real > above).to(self.losses).mean(),
-            "accuracy_fake": (fake < below).to(self.losses).mean(),
+            "logit_real": real.mean() * result.weight,
+            "logit_fake": fake.mean() * result.weight,
+            "accuracy_real": (real > above).to(self.losses).mean() * result.weight,
+            "accuracy_fake": (fake < below).to(self.losses).mean() * result.weight,
             "grad_norm_d": _gradient_norm(self.discriminator) if result.grad_norm_d is None else result.grad_norm_d,
             "grad_norm_g": _gradient_norm(self.generator) if result.grad_norm_g is None else result.grad_norm_g,
         }

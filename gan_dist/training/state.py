@@ -120,7 +120,7 @@ class TrainingState:
 
         `batch` has the shapes of a part of a step's.
         """
-        real, noise, labels, _ = batch
+        real, noise, labels, *_ = batch
         start = time.perf_counter()
         self.step.settle(batch)
         self.settle_seconds = time.perf_counter() - start

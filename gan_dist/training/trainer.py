@@ -17,7 +17,7 @@ from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches, to_unit_range
 from gan_dist.data.dataset import fingerprint
 from gan_dist.distributed import numerics
-from gan_dist.distributed.processes import make_accelerator, run_first, run_first_long
+from gan_dist.distributed.processes import gather_rows, make_accelerator, run_first, run_first_long
 from gan_dist.errors import reason
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.run_folder import RunFolder, writing
@@ -194,7 +194,7 @@ class Trainer:
 
     def _sample(self, result: StepResult) -> None:
         """Show samples and logits; every process must call it, as the logits are gathered from all."""
-        logits = self.accelerator.gather(torch.stack([result.logits_real, result.logits_fake], dim=1))
+        logits = gather_rows(self.accelerator, torch.stack([result.logits_real, result.logits_fake], dim=1))
         if self.is_main:
             fake = self._draw()
             spread = diversity(fake, self._real_images())
@@ -237,6 +237,7 @@ class Trainer:
         return max(0, self.steps_done - 1) // self.batches.steps_per_epoch
 
     def _save_checkpoint(self) -> None:
+        self.folder.check_ours()
         state = {
             "step": self.steps_done,
             "epoch": self._epoch(),

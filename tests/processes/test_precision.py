@@ -1,7 +1,5 @@
 """Precision and accumulation: the same step, a loss scaler for each network, gradients sent once."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +7,14 @@ import pytest
 import torch
 from torch.amp import GradScaler
 
-from benchmarks.world_size import largest_difference, launch_line, losses, train
+from benchmarks.world_size import largest_difference, losses, train
 from gan_dist import models
 from gan_dist.adversarial.optimizer import ScaledOptimizer
 from gan_dist.adversarial.step import AdversarialStep, Batch
 from gan_dist.storage import checkpoint
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, launch, train_alone
+from tests.harness.messages import count, messages
 from tests.harness.runs import difference
 
 
@@ -146,19 +145,11 @@ def test_batchnorm_sees_the_same_part_on_any_number_of_processes(data_args: list
 
 
 @pytest.mark.parametrize("backend", ["no", "eager"])
-def test_accumulated_gradients_travel_once(backend: str, data_args: list[str], tmp_path: Path) -> None:
+def test_accumulated_gradients_travel_once(backend: str, data_args: list[str]) -> None:
     """Also with networks that accelerate's config has compiled."""
-    args = [*data_args, "--run-dir", tmp_path / "run", "--accumulate", "4"]
-    options = ["--dynamo_backend", backend]
-    command = launch_line("cpu_2", options, "tests/programs/traffic.py", *args)
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    numbers = json.loads(done.stdout.splitlines()[-1])
-    assert numbers == {
-        "D in d update": numbers["D"],
-        "G in g update": numbers["G"],
-        "D": numbers["D"],
-        "G": numbers["G"],
-    }
+    sent = messages(*data_args, "--accumulate", 4, launcher=["--dynamo_backend", backend])["a step"]
+    pair = models.load("linear")
+    assert sum(numbers * times for _, numbers, times in sent) == count(pair.Generator(), pair.Discriminator())
 
 
 def test_bf16_stays_near_fp32(data_args: list[str], tmp_path: Path) -> None:
@@ -181,7 +172,7 @@ def test_precision_that_cannot_be_is_refused(data_args: list[str], tmp_path: Pat
     for args, words in (
         (["--mixed-precision", "fp16"], "--mixed-precision fp16: needs a GPU"),
         (["--mixed-precision", "bf16", "--dtype", "float64"], "--mixed-precision bf16: needs --dtype float32"),
-        (["--accumulate", "3"], "with --accumulate 3 cannot share it evenly; take 63 or 66"),
+        (["--accumulate", "3"], "--accumulate 3: --batch-size 64 is no multiple; take 63 or 66 for it"),
     ):
         done = train_alone(*data_args, *args, "--run-dir", tmp_path / "run")
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

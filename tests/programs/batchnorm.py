@@ -26,17 +26,18 @@ def compare(make_norm: type[_BatchNorm], dtype: torch.dtype, shape: tuple[int, .
     make_global(shard)
     assert isinstance(shard[0], GlobalBatchNorm)
     assert shard.state_dict().keys() == whole.state_dict().keys()
+    sizes = [shape[0] - (world - 1), *[1] * (world - 1)]  # BatchNorm counts rows, not processes
     worst = 0.0
     for _ in range(2):
         x = (torch.randn(shape, dtype=dtype) * 3 + 10).to(device).requires_grad_()
         weight = torch.randn(shape, dtype=dtype).to(device)
-        mine = x.detach().chunk(world)[rank].requires_grad_()
+        mine = x.detach().split(sizes)[rank].requires_grad_()
         out, out_shard = whole(x), shard(mine)
         (out * weight).sum().backward()
-        (out_shard * weight.chunk(world)[rank]).sum().backward()
+        (out_shard * weight.split(sizes)[rank]).sum().backward()
         assert x.grad is not None
         assert mine.grad is not None
-        pairs = [(out.chunk(world)[rank], out_shard), (x.grad.chunk(world)[rank], mine.grad)]
+        pairs = [(out.split(sizes)[rank], out_shard), (x.grad.split(sizes)[rank], mine.grad)]
         for p, q in zip(whole.parameters(), shard.parameters(), strict=True):
             assert p.grad is not None
             assert q.grad is not None

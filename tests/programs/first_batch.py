@@ -17,7 +17,7 @@ if __name__ == "__main__":
     accelerator = make_accelerator()
     data = load_data(config)
     batches = make_batches(data.images, labels_of(data, config), config, accelerator)
-    real, noise, (labels,), uniform = batches(1)
+    real, noise, (labels,), uniform, _ = batches(1)
     assert uniform is not None
     indices = np.concatenate(
         [image_indices(config.run.seed, 1, config.run.batch_size, part, len(batches.images)) for part in batches.parts]

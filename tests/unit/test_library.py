@@ -134,9 +134,9 @@ def test_processes_join_before_batchnorm_is_made_global(monkeypatch: pytest.Monk
         gan_dist.make_global(nn.BatchNorm1d(2))
 
 
-def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+def test_a_batch_that_cannot_be_cut_is_refused() -> None:
     images = np.zeros((20, 28, 28), np.uint8)
-    with pytest.raises(UserError, match="--batch-size 10: 1 processes with --accumulate 3 cannot share it evenly"):
+    with pytest.raises(UserError, match="--accumulate 3: --batch-size 10 is no multiple of it"):
         gan_dist.Batches(images, Accelerator(cpu=True), batch_size=10, latent_dim=2, seed=0, accumulate=3)
 
 
