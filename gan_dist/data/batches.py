@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_dist.adversarial.step import DRAWS_OF_A_STEP, Batch
-from gan_dist.data.order import Stream, image_indices, mirrored, normal, permutation, uniform
+from gan_dist.data.order import Stream, image_indices, images_at, mirrored, normal, uniform
 from gan_dist.errors import UserError
 
 # Rows made at once. For small batches most of the cost is that of a call and not of a row: with chunks of 512 rows
@@ -159,7 +159,8 @@ class Batches:
 
     def first_images(self, num: int) -> Tensor:
         """The first images of the first epoch -> uint8 [num, C, H, W], or all if there are fewer."""
-        return torch.from_numpy(self.images[permutation(self.seed, 0, len(self.images))[:num]])
+        places = range(min(num, len(self.images)))
+        return torch.from_numpy(self.images[images_at(self.seed, 0, places, len(self.images))])
 
 
 def to_unit_range(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

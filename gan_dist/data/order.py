@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BLOCK = 1 << 20  # random words held at once; a multiple of 4
+LONGEST_TABLE = 1 << 24  # images; the order of more is computed where it is needed, and not held
+ROUNDS = 8
 
 
 class Stream(IntEnum):
@@ -45,6 +47,40 @@ def permutation(seed: int, epoch: int, num_images: int) -> NDArray[np.intp]:
     return np.argsort(words, kind="stable")
 
 
+def images_at(seed: int, epoch: int, places: range, num_images: int) -> NDArray[np.intp]:
+    """Which images are at some places of an epoch's order -> [len(places)]."""
+    if num_images <= LONGEST_TABLE:
+        return permutation(seed, epoch, num_images)[places.start : places.stop]
+    return _keyed_permutation(_words(seed, Stream.ORDER, epoch << 64, ROUNDS // 4), np.array(places), num_images)
+
+
+def _keyed_permutation(keys: NDArray[np.uint64], places: NDArray[np.intp], num: int) -> NDArray[np.intp]:
+    """Of the numbers below `num`, evaluated at `places` alone.
+
+    A Feistel network permutes the numbers of an even number of bits (Luby and Rackoff, "How to construct pseudorandom
+    permutations from pseudorandom functions", SIAM J. Comput. 1988); a result beyond `num` is permuted again until it
+    is not (cycle walking: Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+    """
+    half = np.uint64(-(-(num - 1).bit_length() // 2))
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    found = places.astype(np.uint64)
+    beyond = np.ones(len(found), dtype=bool)
+    while beyond.any():
+        left, right = found[beyond] >> half, found[beyond] & mask
+        for key in keys:
+            left, right = right, left ^ (_mixed(right ^ key) & mask)
+        found[beyond] = left << half | right
+        beyond &= found >= num
+    return found.astype(np.intp)
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of MurmurHash3 (Appleby, 2011): each bit depends on all."""
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        x = (x ^ (x >> np.uint64(33))) * np.uint64(factor)
+    return x ^ (x >> np.uint64(33))
+
+
 def first_of_permutation(seed: int, epoch: int, num_images: int, num: int) -> NDArray[np.intp]:
     """The first `num` of `permutation` -> [num]; holds no more than some millions of numbers at once."""
     words, indices = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.intp)
@@ -64,7 +100,7 @@ def image_indices(seed: int, step: int, batch_size: int, rows: range, num_images
     """
     epoch, batch = divmod(step - 1, num_images // batch_size)
     start = batch * batch_size
-    return permutation(seed, epoch, num_images)[start + rows.start : start + rows.stop]
+    return images_at(seed, epoch, range(start + rows.start, start + rows.stop), num_images)
 
 
 def seed_of_networks(seed: int, step: int, process: int) -> int:

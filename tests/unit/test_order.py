@@ -1,13 +1,14 @@
 """Order and noise: pure functions, the same for every number of processes and every version."""
 
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 
 from gan_dist.data import order
-from gan_dist.data.order import Stream, first_of_permutation, image_indices, mirrored, normal, permutation
+from gan_dist.data.order import Stream, first_of_permutation, image_indices, images_at, mirrored, normal, permutation
 
 
 def test_an_epoch_has_every_image_once() -> None:
@@ -22,6 +23,29 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     orders = [permutation(seed, epoch, 1000) for seed in (0, 1) for epoch in (0, 1)]
     matches = [(a == b).mean() for i, a in enumerate(orders) for b in orders[:i]]
     assert max(matches) < 0.01
+
+
+def test_order_that_is_not_held_is_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image once, wherever one looks; no relation to places, to the next epoch or to another seed."""
+    monkeypatch.setattr(order, "LONGEST_TABLE", 100)
+    for num in (101, 4096, 4097, 70_000):
+        orders = [images_at(seed, epoch, range(num), num) for seed in (0, 1) for epoch in (0, 1)]
+        for one in orders:
+            assert np.array_equal(np.sort(one), np.arange(num))
+        assert np.array_equal(images_at(0, 1, range(60, 90), num), orders[1][60:90])
+    for i, one in enumerate([np.arange(num), *orders]):
+        for other in orders[i:]:
+            assert (one == other).sum() < 10
+            assert abs(np.corrcoef(one, other)[0, 1]) < 0.02
+        assert abs(np.corrcoef(orders[0][:-1], orders[0][1:])[0, 1]) < 0.02
+
+
+def test_a_batch_of_very_many_images_costs_nothing() -> None:
+    tracemalloc.start()
+    image_indices(0, 1_000_000, 64, range(64), 100_000_000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1e6
 
 
 def test_first_of_a_permutation(monkeypatch: pytest.MonkeyPatch) -> None:

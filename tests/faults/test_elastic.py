@@ -1,0 +1,119 @@
+"""Machines come and go, as launchers of their own on this one; the result is that of one undisturbed process."""
+
+import contextlib
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.world_size import largest_difference, train
+from gan_dist.storage import checkpoint
+from gan_dist.storage.metrics_file import read_rows
+from tests.conftest import ROOT
+from tests.harness.runs import last_step, start, wait_until
+
+SCRIPT = ROOT / "cloud" / "elastic.sh"
+STEPS = 120
+
+
+def trained_by(folder: Path) -> int:
+    """How many processes made the newest checkpoint."""
+    with contextlib.suppress(IndexError, FileNotFoundError):
+        return int(checkpoint.read_state(sorted((folder / "checkpoints").glob("step_*"))[-1])["world_size"])
+    return 0
+
+
+def die(machine: "subprocess.Popen[str]") -> None:
+    """Its launcher and what that has started, which is in sessions of its own."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        launcher = psutil.Process(machine.pid)
+        for process in [launcher, *launcher.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    machine.wait()
+
+
+def until(condition: Callable[[], bool], machines: list["subprocess.Popen[str]"]) -> float:
+    """Wait for it -> seconds."""
+    start = time.monotonic()
+    while not condition():
+        assert all(machine.poll() is None for machine in machines)
+        assert time.monotonic() < start + 240, "timed out"
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+@pytest.mark.slow
+def test_machines_come_and_go(data_args: list[str], tmp_path: Path) -> None:
+    """1, 3, 2 and 1 of them: two join, one dies, one is told to go."""
+    args = [*data_args, "--batch-size", 4000, "--dtype", "float64", "--max-steps", STEPS, "--log-every", 1]
+    alone, run, chance = train(1, tmp_path / "alone", *args), tmp_path / "run", random.Random(time.time())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def script(*words: object) -> "subprocess.Popen[str]":
+        command = [str(word) for word in (SCRIPT, *words)]
+        log = (tmp_path / f"{len(list(tmp_path.glob('*.log')))}.log").open("w")
+        return subprocess.Popen(command, stdout=log, stderr=log, text=True, start_new_session=True, cwd=tmp_path)
+
+    def join() -> "subprocess.Popen[str]":
+        return script("join", f"127.0.0.1:{port}", *args, "--checkpoint-every", 4, "--run-dir", run)
+
+    meeting = script("meet", port)
+    machines = [join()]
+    try:
+        until(lambda: last_step(run) > chance.randrange(20), machines)
+        machines += [join(), join()]
+        joined = until(lambda: trained_by(run) == 3, machines)
+        time.sleep(chance.uniform(0, 2))
+        die(machines.pop(chance.randrange(3)))
+        died = until(lambda: trained_by(run) == 2, machines)
+        time.sleep(chance.uniform(0, 2))
+        told = machines.pop(chance.randrange(2))
+        told.send_signal(signal.SIGTERM)
+        left = until(lambda: trained_by(run) == 1, machines)
+        assert last_step(run) < STEPS
+        assert machines[0].wait(240) == 0
+        print(
+            f"until the run goes on: {joined:.0f} s after two join, {died:.0f} after one dies, {left:.0f} as one goes"
+        )
+    finally:
+        for process in [meeting, *machines]:
+            die(process)
+    assert [row["step"] for row in read_rows(run / "metrics.jsonl")] == list(range(1, STEPS + 1))
+    assert largest_difference(alone, run) < 1e-10
+
+
+def test_elastic_script_says_what_it_needs(tmp_path: Path) -> None:
+    for words, expected in (
+        ([], "elastic.sh: meet [PORT], or join HOST[:PORT] OPTIONS"),
+        (
+            ["join", "--run-dir", "x"],
+            "elastic.sh: join HOST[:PORT] OPTIONS: which HOST runs 'cloud/elastic.sh meet'?",
+        ),
+        (["join", "here"], "elastic.sh: needs --run-dir, a folder that all machines share"),
+        (["join", "here", "--run-dir", "x", "--epochs", "0"], "error: --epochs 0: must be greater than 0"),
+        (["meet", "65536"], "elastic.sh: port 65536 cannot be opened; name another"),
+    ):
+        done = subprocess.run([SCRIPT, *words], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+        assert (done.returncode in (1, 2), done.stderr) == (True, f"{expected}\n")
+
+
+def test_run_that_another_process_has_taken_over(data_args: list[str], tmp_path: Path) -> None:
+    """Where locks do not reach from machine to machine, or after a machine was taken for dead."""
+    run = tmp_path / "run"
+    process = start(*data_args, "--max-steps", 100_000, "--checkpoint-every", 100, "--log-every", 1, "--run-dir", run)
+    wait_until(lambda: last_step(run) > 0, process)
+    (run / ".lock").write_text("process 7 on another machine\n")
+    saved = sorted((run / "checkpoints").iterdir())
+    words, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"error: run folder {run}: process 7 on another machine trains in it now; this process ends" in words
+    assert sorted((run / "checkpoints").iterdir()) == saved
