@@ -47,15 +47,15 @@ class Link:
             threading.Thread(target=self._arrive, args=(target, on_the_way), daemon=True).start()
 
     def _send(self, source: int, on_the_way: "SimpleQueue[tuple[float, bytes]]") -> None:
-        while True:
-            packet = os.read(source, MTU + 100)
-            on_the_way.put((time.monotonic() + self.delay, packet))
+        with contextlib.suppress(OSError):  # until its namespace is gone
+            while packet := os.read(source, MTU + 100):
+                on_the_way.put((time.monotonic() + self.delay, packet))
 
     def _arrive(self, target: int, on_the_way: "SimpleQueue[tuple[float, bytes]]") -> None:
         while True:
             due, packet = on_the_way.get()
             time.sleep(max(0.0, due - time.monotonic()))
-            with contextlib.suppress(OSError):  # a cable that was pulled
+            with contextlib.suppress(OSError):
                 os.write(target, packet)
 
     def close(self) -> None:

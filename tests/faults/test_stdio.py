@@ -25,7 +25,7 @@ def test_closed_output(ending: str, data_args: list[str], tmp_path: Path) -> Non
         assert b"step 5/60" not in file.read_bytes()
 
 
-@pytest.mark.parametrize("ending", [">&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("ending", ["2>/dev/full", pytest.param(">&- 2>&-", marks=pytest.mark.slow)])
 def test_warnings_that_cannot_be_written(ending: str, run_200: Path, data_args: list[str], tmp_path: Path) -> None:
     run = Path(shutil.copytree(run_200, tmp_path / "run"))
     shutil.copytree(run / "checkpoints" / "step_00000200", run / "checkpoints" / "step_00000201")

@@ -47,6 +47,7 @@ def test_resumed_run_stops_soon_and_may_take_long_to_close(num_processes: int) -
     assert float(seconds) < 3
 
 
+@pytest.mark.slow
 def test_signal_to_one_rank_stops_all(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, *ARGS, "--max-steps", 150]
     folder = tmp_path / "run"

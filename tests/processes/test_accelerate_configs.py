@@ -96,10 +96,10 @@ def check(run: Path, processes: int, precision: str) -> None:
     assert (state["world_size"], state["precision"]) == (processes, precision)
 
 
-SLOW_BF16 = (pytest.param(name, marks=pytest.mark.slow) for name in ("gpu_1_bf16", "gpu_all_bf16"))
+SLOW = (pytest.param(name, marks=pytest.mark.slow) for name in ("cpu_1", "gpu_1_bf16", "gpu_all_bf16"))
 
 
-@pytest.mark.parametrize("name", ["cpu_1", "cpu_2", *SLOW_BF16])
+@pytest.mark.parametrize("name", ["cpu_2", *SLOW])
 def test_trains_on_the_cpu(name: str, data_args: list[str], tmp_path: Path) -> None:
     """The GPU ones too: what they say of processes and precision holds without one."""
     process = start(name, [], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
@@ -119,6 +119,7 @@ def test_fp16_without_a_gpu_is_refused(name: str, data_args: list[str], tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_two_machines_on_one(data_args: list[str], tmp_path: Path) -> None:
     """Two launchers that find each other over the network; only the first has the run folder."""
     port = ["--main_process_port", str(get_free_port())]

@@ -122,3 +122,22 @@ def test_cost_of_input_and_memory(data: list[str]) -> None:
     assert [row[:2] for row in rows] == [["linear", size] for size in ("64", "64", "2048", "2048")]
     peaks = [float(row[-1].replace(",", "")) for row in rows]
     assert min(peaks[2:]) > max(peaks[:2])
+
+
+@pytest.mark.slow
+def test_scaling(data_args: list[str]) -> None:
+    table = run("scaling.py", "--recipes", "linear", "--rounds", 1, *data_args).splitlines()
+    numbers = [float(cell) for cell in table[2].strip("| ").split(" | ")[1:]]
+    assert len(numbers) == 5
+    assert min(numbers) > 0
+
+
+@pytest.mark.slow
+def test_slow_link(data_args: list[str]) -> None:
+    """20 ms one way: each of the two messages of a step crosses at least twice."""
+    command = [sys.executable, "benchmarks/slow_link.py", "--delays", "0", "20", "--recipes", "linear"]
+    done = subprocess.run([*command, *map(str, data_args)], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    if "needs root" in done.stderr or "Operation not permitted" in done.stderr:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    near, far = (float(cell) for cell in done.stdout.splitlines()[2].strip("| ").split(" | ")[1:])
+    assert far - near > 4 * 20 * 0.9

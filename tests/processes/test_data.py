@@ -179,6 +179,7 @@ def test_missing_data_is_one_line_with_both_remedies(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+@pytest.mark.slow
 def test_user_without_a_home(tmp_path: Path) -> None:
     """A container that is started with a number for a user."""
     setpriv = ["setpriv", "--reuid=54321", sys.executable, "-m"]

@@ -23,6 +23,7 @@ def train_small(*args: object) -> None:
 
 
 @pytest.mark.parametrize("stored", sorted((ROOT / "tests" / "data").glob("checkpoint_format_*")), ids=lambda p: p.name)
+@pytest.mark.slow
 def test_run_goes_on_from_a_stored_checkpoint(stored: Path, data_args: list[str], tmp_path: Path) -> None:
     """As if it had never stopped. Made by `small_linear.py --latent-dim 2 --max-steps 3 --num-samples 2`."""
     state = checkpoint.read_state(stored)

@@ -118,6 +118,7 @@ def test_clipping_is_of_each_networks_own_gradient(scale: float) -> None:
         assert norm == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_clipping_of_a_run(data_args: list[str], tmp_path: Path) -> None:
     """What is logged is the norm before clipping: it says how much was cut."""
     args = [*data_args, "--max-steps", 3, "--log-every", 1]
@@ -152,6 +153,7 @@ def test_accumulated_gradients_travel_once(backend: str, data_args: list[str]) -
     assert sum(numbers * times for _, numbers, times in sent) == count(pair.Generator(), pair.Discriminator())
 
 
+@pytest.mark.slow
 def test_bf16_stays_near_fp32(data_args: list[str], tmp_path: Path) -> None:
     """bf16 has 8 bits of precision: a relative error of 2**-8 in each product, and means over 64 logits. The first
     steps agree to a few of those; later the two runs are two samples of a chaotic process, and only their averages over

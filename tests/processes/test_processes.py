@@ -41,7 +41,8 @@ def test_float64_weights_agree(
             assert [row[name] for name in names] == pytest.approx([same[name] for name in names], abs=1e-8)
 
 
-@pytest.mark.parametrize("recipe", [pytest.param("linear", marks=pytest.mark.slow), "conv"])
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["linear", "conv"])
 def test_float32_losses_agree(recipe: str, data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--recipe", recipe, "--batch-size", 16, "--max-steps", 5, "--log-every", 1]
     one, two = (losses(train(n, tmp_path / str(n), *args)) for n in (1, 2))
@@ -153,7 +154,11 @@ EVERYTHING = [
 
 
 @pytest.mark.parametrize(
-    "more", [[], pytest.param(["--objective", "wgan-gp"], marks=pytest.mark.slow), ["--accumulate", 2]]
+    "more",
+    [
+        ["--accumulate", 2],
+        *(pytest.param(more, marks=pytest.mark.slow) for more in ([], ["--objective", "wgan-gp"])),
+    ],
 )
 def test_objectives_penalties_and_labels_agree(more: list[object], data_args: list[str], tmp_path: Path) -> None:
     """Also the running average, which `generator/` has."""

@@ -123,7 +123,8 @@ def test_everything_arrives(
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and key in file.read_bytes()]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_resumed_run_is_one_run(
     signum: signal.Signals, server: WandbServer, data_args: list[str], tmp_path: Path
 ) -> None:
