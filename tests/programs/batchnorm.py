@@ -18,7 +18,7 @@ class Doubled(nn.BatchNorm2d):
 
 
 def compare(make_norm: type[_BatchNorm], dtype: torch.dtype, shape: tuple[int, ...], device: torch.device) -> float:
-    """The largest difference of outputs, gradients and running statistics after two batches."""
+    """The largest difference of outputs, gradients, their gradients and running statistics after two batches."""
     torch.manual_seed(0)
     rank, world = dist.get_rank(), dist.get_world_size()
     whole = nn.Sequential(make_norm(shape[1])).to(device, dtype)
@@ -38,6 +38,14 @@ def compare(make_norm: type[_BatchNorm], dtype: torch.dtype, shape: tuple[int, .
         assert x.grad is not None
         assert mine.grad is not None
         pairs = [(out.split(sizes)[rank], out_shard), (x.grad.split(sizes)[rank], mine.grad)]
+        # As a gradient penalty does: the gradient of the squares of a gradient.
+        curved, curved_shard = x.detach().requires_grad_(), mine.detach().requires_grad_()
+        for network, rows, factor in ((whole, curved, weight), (shard, curved_shard, weight.split(sizes)[rank])):
+            (gradient,) = torch.autograd.grad((network(rows) * factor).square().sum(), rows, create_graph=True)
+            gradient.square().sum().backward()
+        assert curved.grad is not None
+        assert curved_shard.grad is not None
+        pairs.append((curved.grad.split(sizes)[rank], curved_shard.grad))
         for p, q in zip(whole.parameters(), shard.parameters(), strict=True):
             assert p.grad is not None
             assert q.grad is not None
