@@ -76,7 +76,7 @@ def losses(run: Path) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", default="data")
-    options = ["--max-steps", 20, "--log-every", 1, "--data-dir", parser.parse_args().data_dir]
+    options = ["--max-steps", 20, "--log-every", 1, "--eval-every", 0, "--data-dir", parser.parse_args().data_dir]
     print("| recipe | type | processes | largest weight difference | largest loss difference, first 5 steps |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
