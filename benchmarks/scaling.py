@@ -22,19 +22,25 @@ def work(options: list[str]) -> None:
     """What each process of a job does: prints the milliseconds of a step."""
     steps = Steps(*options)
     steps.run(5)
-    milliseconds = median(steps.run(5) / 5 for _ in range(15)) * 1e3
+    seconds = median(steps.run(5) / 5 for _ in range(15))
     if steps.trainer.is_main:
-        print(f"milliseconds: {milliseconds}", flush=True)
+        print(f"milliseconds: {seconds * 1e3}", flush=True)
     steps.trainer.accelerator.wait_for_everyone()
 
 
 def measure(processes: int, *options: object) -> float:
+    """Milliseconds of a step in a job of its own."""
     command = launch_command(processes, "benchmarks/scaling.py", "--work", *options)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("milliseconds: ")]
+    return milliseconds(done.stdout, done.stderr)
+
+
+def milliseconds(output: str, errors: str) -> float:
+    """What a job with `--work` has printed. Exits with its errors if it printed nothing."""
+    lines = [line for line in output.splitlines() if line.startswith("milliseconds: ")]
     if not lines:
-        sys.exit(done.stderr)
+        sys.exit(errors)
     return float(lines[0].removeprefix("milliseconds: "))
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
+from benchmarks.scaling import milliseconds
 from benchmarks.world_size import ROOT, launch_line
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -75,8 +76,8 @@ def link() -> Iterator[Link]:
         made.close()
 
 
-def milliseconds(names: list[str], options: list[str]) -> float:
-    """Of a step, with a process on each machine."""
+def measure(names: list[str], options: list[str]) -> float:
+    """Milliseconds of a step, with a process on each machine."""
     jobs = []
     for rank, name in enumerate(names):
         address = ["--machine_rank", rank, "--main_process_ip", "10.78.0.1"]
@@ -87,10 +88,7 @@ def milliseconds(names: list[str], options: list[str]) -> float:
             subprocess.Popen(within, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
     words = [job.communicate(timeout=600) for job in jobs]
-    lines = [line for out, _ in words for line in out.splitlines() if line.startswith("milliseconds: ")]
-    if not lines:
-        sys.exit("\n".join(error for _, error in words))
-    return float(lines[0].removeprefix("milliseconds: "))
+    return milliseconds(*("\n".join(texts) for texts in zip(*words, strict=True)))
 
 
 def main() -> None:
@@ -105,7 +103,7 @@ def main() -> None:
             times = []
             for delay in options.delays:
                 cable.delay = delay / 1e3
-                times.append(milliseconds(cable.names, ["--recipe", recipe, *more]))
+                times.append(measure(cable.names, ["--recipe", recipe, *more]))
             print(f"| {recipe} | " + " | ".join(f"{each:.1f}" for each in times) + " |", flush=True)
 
 

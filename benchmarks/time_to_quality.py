@@ -63,8 +63,8 @@ def main() -> None:
     for recipe in options.recipes:
         args = ["--data-dir", options.data_dir, "--eval-every", options.eval_every, *more]
         seen = train(recipe, args, options.minutes)
-        first = [next((f"{at:.0f} s" for at, figure in seen if figure <= times * floor), "-") for times in MULTIPLES]
-        last = f"{seen[-1][1] / floor:.3g} times after {seen[-1][0]:.0f} s" if seen else "-"
+        first = [next((f"{at:.1f} s" for at, figure in seen if figure <= times * floor), "-") for times in MULTIPLES]
+        last = f"{seen[-1][1] / floor:.3g} times after {seen[-1][0]:.1f} s" if seen else "-"
         print(f"| {recipe} | {' | '.join(first)} | {last} |", flush=True)
 
 

@@ -18,11 +18,12 @@ fail() {
 meet() {
     exec "$python" -c 'import sys, time
 from torch.distributed import TCPStore
-port = int(sys.argv[1])
+port = sys.argv[1]
 try:
-    store = TCPStore("0.0.0.0", port, is_master=True, wait_for_workers=False)
+    store = TCPStore("0.0.0.0", int(port), is_master=True, wait_for_workers=False)
 except (RuntimeError, ValueError, TypeError):
-    sys.exit(f"elastic.sh: port {port} cannot be opened; name another")
+    print(f"elastic.sh: port {port} cannot be opened; name another", file=sys.stderr)
+    sys.exit(2)
 print(f"machines can meet at port {port}", flush=True)
 while True:
     time.sleep(3600)' "${1:-$PORT}"

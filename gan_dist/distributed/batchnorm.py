@@ -55,13 +55,16 @@ class _Normalise(torch.autograd.Function):
         if torch.is_grad_enabled():  # a gradient penalty will differentiate this gradient
             return *_differentiable_gradients(x, weight, bias, ctx.eps, grad, ctx.needs_input_grad[:3]), None
         # As if mean and variance were constants; then what comes through them, from the rows of all processes.
-        at_rest = torch.ops.aten.native_batch_norm_backward
-        grad_x, grad_weight, grad_bias = at_rest(grad, x, weight, mean, var, None, None, False, ctx.eps, [True] * 3)
+        with_constants = torch.ops.aten.native_batch_norm_backward
+        grad_x, grad_weight, grad_bias = with_constants(
+            grad, x, weight, mean, var, None, None, False, ctx.eps, [True] * 3
+        )
         sums = torch.stack([grad_bias, grad_weight])
         dist.all_reduce(sums)
         of_mean, of_scale = sums / total
-        scale = weight * (var + ctx.eps).rsqrt()
-        slope = -scale * (var + ctx.eps).rsqrt() * of_scale
+        inverse_std = (var + ctx.eps).rsqrt()
+        scale = weight * inverse_std
+        slope = -scale * inverse_std * of_scale
         level = -scale * of_mean - slope * mean
         shape = [1, -1] + [1] * (x.dim() - 2)
         return grad_x.addcmul_(x, slope.view(shape)).add_(level.view(shape)), grad_weight, grad_bias, None

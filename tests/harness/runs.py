@@ -103,6 +103,16 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+def kill_launcher(launcher: subprocess.Popen[str]) -> None:
+    """kill -9 of a launcher and of what it has started, which is in sessions of its own."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        job = psutil.Process(launcher.pid)
+        for process in [job, *job.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    launcher.communicate()  # returns once all of them have closed their output
+
+
 def difference(run: Path, other: Path) -> str:
     """What two run folders differ in: weights, metrics (but for the speed) or pictures; "" if nothing."""
     for network in ("generator", "discriminator"):

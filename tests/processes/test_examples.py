@@ -1,15 +1,13 @@
 """examples/own_script.py, started as somebody would start it, and killed."""
 
-import contextlib
 from pathlib import Path
 
-import psutil
 import pytest
 from safetensors.torch import load_file
 
 from benchmarks.world_size import digits, launch_command
 from tests.conftest import DATA_DIR, launch
-from tests.harness.runs import start_command, wait_until
+from tests.harness.runs import kill_launcher, start_command, wait_until
 
 SCRIPT = "examples/own_script.py"
 PARTS = ("generator", "discriminator", "optimizer_g", "optimizer_d")
@@ -46,11 +44,7 @@ def test_killed_script_goes_on_exactly(num_processes: int, tmp_path: Path) -> No
     assert [line.partition(":")[0] for line in whole.splitlines()] == [f"step {n}00" for n in range(1, 6)]
     killed = start_command(launch_command(num_processes, SCRIPT, *words(tmp_path / "killed", "--steps", 500)))
     wait_until(lambda: (tmp_path / "killed" / "step_00000200").exists(), killed)
-    launcher = psutil.Process(killed.pid)
-    for process in [launcher, *launcher.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    killed.communicate()  # returns once all of them have closed their output
+    kill_launcher(killed)
     assert not (tmp_path / "killed" / "step_00000500").exists()
     rest = launch(num_processes, SCRIPT, *words(tmp_path / "killed", "--steps", 500)).stdout
     assert rest
