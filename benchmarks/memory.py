@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.steps import Steps
 from benchmarks.world_size import digits
-from gan_dist.training import trainer
+from gan_dist.training import build
 
 
 def peak() -> float:
@@ -25,7 +25,7 @@ def peak() -> float:
 def measure(args: list[object], num: int, keep: bool, pipe: Connection) -> None:
     """In a process of its own: the three figures."""
     if not keep:
-        trainer.keep_freed_memory = lambda: None
+        build.keep_freed_memory = lambda: None
     steps = Steps(*args)
     before = psutil.Process().memory_info().rss / 1024**2
     steps.run(max(1, num // 10))

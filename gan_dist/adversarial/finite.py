@@ -7,7 +7,11 @@ from torch import Tensor
 
 
 class Diverged(RuntimeError):
-    """A loss or a weight is no longer a finite number."""
+    """A loss or a weight is no longer a finite number. step: where that was seen."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"step {step}: {what}; lower learning rates may help")
+        self.step = step
 
 
 def check_finite(step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -15,4 +19,10 @@ def check_finite(step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None
     for part, group in tensors.items():
         for name, tensor in group.items():
             if not torch.isfinite(tensor).all():
-                raise Diverged(f"step {step}: {part}'s {name} is not finite; lower learning rates may help")
+                raise Diverged(step, f"{part}'s {name} is not finite")
+
+
+def all_finite(tensors: Mapping[str, Mapping[str, Tensor]]) -> bool:
+    """Whether no tensor of {part: {name: tensor}} holds NaN or infinity. Waits for the device once."""
+    numbers = [x.detach() for group in tensors.values() for x in group.values() if x.is_floating_point() and x.numel()]
+    return bool(torch.stack([x.abs().max().double() for x in numbers]).isfinite().all())

@@ -61,12 +61,12 @@ def newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_" + "[0-9]" * 8), reverse=True)
 
 
-def newest_sound(folder: Path, check: Callable[[Path], T]) -> tuple[Path, T] | None:
+def newest_sound(folder: Path, check: Callable[[Path], T], before: int | None = None) -> tuple[Path, T] | None:
     """The newest checkpoint in a folder that passes `check`, and what that returned; None if there is none at all.
 
-    Logs which are skipped. Raises CheckpointError if none passes.
+    before: of those before this step. Logs which are skipped. Raises CheckpointError if none passes.
     """
-    candidates = newest_first(folder)
+    candidates = [each for each in newest_first(folder) if before is None or step_of(each) < before]
     for candidate in candidates:
         try:
             return candidate, check(candidate)
@@ -79,7 +79,12 @@ def newest_sound(folder: Path, check: Callable[[Path], T]) -> tuple[Path, T] | N
 
 def later_than(folder: Path, step: int) -> list[Path]:
     """The checkpoints in a folder after `step`, the oldest first."""
-    return [each for each in reversed(newest_first(folder)) if int(each.name.removeprefix("step_")) > step]
+    return [each for each in reversed(newest_first(folder)) if step_of(each) > step]
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step in its name."""
+    return int(checkpoint.name.removeprefix("step_"))
 
 
 def make_newest(folder: Path, path: Path, step: int) -> None:

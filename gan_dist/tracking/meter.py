@@ -70,7 +70,7 @@ class Meter:
         for i, loss in enumerate(losses):
             if not math.isfinite(loss):
                 name, step = ("loss_d", "loss_g")[i % 2], self.first_step + i // 2
-                raise Diverged(f"step {step}: {name} is {loss}; lower learning rates may help")
+                raise Diverged(step, f"{name} is {loss}")
         self.steps_read = self.count
         row = dict(zip(["loss_d", "loss_g", *last], losses[-2:] + means[len(losses) :], strict=True))
         self.first_step, self.count = self.first_step + self.count, 0

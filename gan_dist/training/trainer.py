@@ -4,21 +4,19 @@ import json
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
-from accelerate import Accelerator
 from accelerate.utils import broadcast
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.step import StepResult
 from gan_dist.config.options import Config
-from gan_dist.data.batches import Batches, to_unit_range
+from gan_dist.data.batches import to_unit_range
 from gan_dist.data.dataset import fingerprint
 from gan_dist.distributed import numerics
-from gan_dist.distributed.processes import gather_rows, make_accelerator, run_first, run_first_long
+from gan_dist.distributed.processes import gather_rows, make_accelerator, run_first
 from gan_dist.errors import reason
+from gan_dist.invocation import command
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.run_folder import RunFolder, writing
 from gan_dist.storage.saver import Saver
@@ -26,14 +24,13 @@ from gan_dist.storage.weights import save_weights
 from gan_dist.tracking.alerts import Alert
 from gan_dist.tracking.meter import Meter
 from gan_dist.tracking.tracker import Tracker
-from gan_dist.training.data import labels_of, load_data
+from gan_dist.training.build import build
 from gan_dist.training.describe import VERSIONS, describe, summary
-from gan_dist.training.memory import keep_freed_memory
+from gan_dist.training.last_good import LastGood
 from gan_dist.training.progress import Progress, results
 from gan_dist.training.quality import Quality
 from gan_dist.training.resume import resume, run_path
 from gan_dist.training.samples import Samples, diversity
-from gan_dist.training.state import TrainingState
 from gan_dist.training.stop import StopRequest
 
 logger = logging.getLogger(__name__)
@@ -43,47 +40,24 @@ CLOSE_SECONDS = 60  # for dashboards to take in what is left
 CLOSE_SECONDS_AFTER_SIGNAL = 10  # when the machine may be taken away
 
 
-def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Config, accelerator: Accelerator) -> Batches:
-    """Make the batches of a run. Raises UserError if the images fill no batch."""
-    return Batches(
-        images,
-        accelerator,
-        batch_size=config.run.batch_size,
-        latent_dim=config.model.latent_dim,
-        seed=config.run.seed,
-        dtype=getattr(torch, config.run.dtype),
-        accumulate=config.optimizer.accumulate,
-        on_device=config.data.data_placement == "device",
-        labels=labels,
-        draws=bool(config.data.augment or config.optimizer.mismatch or config.optimizer.objective == "wgan-gp"),
-        mirror=config.data.mirror,
-    )
-
-
 class Trainer:
     """Everything that one run needs; `run` trains. What cannot be run raises UserError on all processes."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.accelerator = make_accelerator(config.run.mixed_precision, config.checkpoint.timeout_minutes)
-        numerics.set_up(config.run.matmul_precision, config.run.deterministic)
-        if self.accelerator.device.type == "cpu":
-            keep_freed_memory()
         self.is_main = self.accelerator.is_main_process
-        is_local_main = self.accelerator.is_local_main_process
-        self.data = run_first_long(self.accelerator, is_local_main, lambda: load_data(config))
-        images, labels = self.data.images, labels_of(self.data, config)
-        self.batches = run_first(
-            self.accelerator, self.is_main, lambda: make_batches(images, labels, config, self.accelerator)
-        )
-        self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
+        self.data, self.batches, self.state, self.total_steps, frequencies = build(config, self.accelerator)
         self.steps_done = 0
-        frequencies = None if labels is None else labels.bincount() / len(labels)
-        self.state = TrainingState(config, self.accelerator, images.shape[1:], self.total_steps, frequencies)
-        self.state.settle(self.batches.blank())
+        self.last_good = LastGood(self.state, self.accelerator.device, self.is_main)
         self.samples = Samples(self.state.sampler, config, self.batches, 0 if frequencies is None else len(frequencies))
         self.quality = Quality(
-            config, self.accelerator, self.state.sampler, images, frequencies, self.batches.steps_per_epoch
+            config,
+            self.accelerator,
+            self.state.sampler,
+            self.data.images,
+            frequencies,
+            self.batches.steps_per_epoch,
         )
         self.folder = RunFolder(run_path(config, self.accelerator))
         saving = config.checkpoint
@@ -139,7 +113,12 @@ class Trainer:
             self._loop(stop)
             check_finite(self.steps_done, self.state.tensors())
         except Diverged as error:
-            self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), level=logging.ERROR)
+            bad = self.last_good.go_before(error.step, self.batches)
+            self.steps_done = bad - 1
+            if self.is_main and self.steps_done:
+                self._save_checkpoint()
+            look = f"{command('replay')} {self.folder.path} --step {bad} shows where it comes from"
+            self.tracker.alert(Alert("Not finite", f"{error}; {look}"), level=logging.ERROR)
             return False
         return True
 
@@ -168,6 +147,7 @@ class Trainer:
         if self.steps_done == 0 and self.is_main:
             self.tracker.picture(0, "real", "real", self._real_images())
             self._draw()
+        self.last_good.keep(self.steps_done)
         for step in range(self.steps_done + 1, self.total_steps + 1):
             result = self.state.train(step, self.batches(step))
             meter.update(result)
@@ -175,6 +155,7 @@ class Trainer:
             is_last = step == self.total_steps
             if step % output.log_every == 0 or is_last:
                 self._log(meter, result)
+                self.last_good.keep(step)
             if step % output.sample_every == 0 or is_last:
                 self._sample(result)
             if self.quality.is_due(step, is_last):

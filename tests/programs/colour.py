@@ -8,7 +8,7 @@ from gan_dist import train
 from gan_dist.config.options import Config
 from gan_dist.data.dataset import Dataset
 from gan_dist.errors import exit_code
-from gan_dist.training import trainer
+from gan_dist.training import build
 
 
 def pictures(config: Config) -> Dataset:
@@ -24,5 +24,5 @@ def pictures(config: Config) -> Dataset:
 
 
 if __name__ == "__main__":
-    trainer.load_data = pictures
+    build.load_data = pictures
     sys.exit(exit_code(train.main))

@@ -9,8 +9,8 @@ from gan_dist.config.resolve import parse
 from gan_dist.data.order import image_indices
 from gan_dist.distributed.processes import make_accelerator
 from gan_dist.errors import exit_now
+from gan_dist.training.build import make_batches
 from gan_dist.training.data import labels_of, load_data
-from gan_dist.training.trainer import make_batches
 
 if __name__ == "__main__":
     config = parse(sys.argv[2:])

@@ -7,7 +7,7 @@ import torch
 from torch.amp import GradScaler
 
 from gan_dist.config.resolve import parse
-from gan_dist.training import trainer
+from gan_dist.training import build, trainer
 from gan_dist.training.state import TrainingState
 from tests.processes.test_precision import autocast_fp16
 
@@ -24,5 +24,5 @@ class Fp16State(TrainingState):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    trainer.TrainingState = Fp16State  # type: ignore[misc]
+    build.TrainingState = Fp16State  # type: ignore[misc]
     sys.exit(trainer.Trainer(parse(sys.argv[1:])).run())
