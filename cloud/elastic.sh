@@ -33,6 +33,8 @@ join() {
     local place=$1 gpus processes threads
     [[ $place == *:* ]] || place=$place:$PORT
     [[ " ${*:2}" == *" --run-dir"* ]] || fail "needs --run-dir, a folder that all machines share"
+    [[ " ${*:2}" != *" --resume"* ]] ||
+        fail "--resume is for one start, and each machine that joins is one: run train.py with it once, then join"
     # What is wrong with the options is told here, in one line.
     "$python" gan_dist/train.py --print-config "${@:2}" >/dev/null
     gpus=$("$python" -W ignore -m gan_dist.distributed.gpus)

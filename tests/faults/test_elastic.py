@@ -1,12 +1,13 @@
 """Machines come and go, as launchers of their own on this one; the result is that of one undisturbed process."""
 
 import contextlib
+import os
 import random
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from gan_dist.storage import checkpoint
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT
 from tests.harness.runs import kill_launcher, last_step, start, wait_until
+from tests.harness.wandb_server import WandbServer
 
 SCRIPT = ROOT / "cloud" / "elastic.sh"
 STEPS = 120
+NO_RESUME = "--resume is for one start, and each machine that joins is one: run train.py with it once, then join"
 
 
 def trained_by(folder: Path) -> int:
@@ -38,28 +41,53 @@ def until(condition: Callable[[], bool], machines: list["subprocess.Popen[str]"]
     return time.monotonic() - start
 
 
+class Job:
+    """A meeting point, and the machines that join there; whatever is left of them is killed at the end."""
+
+    def __init__(self, folder: Path, options: list[object], environment: Mapping[str, str] | None = None) -> None:
+        self.folder, self.options, self.environment = folder, options, os.environ | dict(environment or {})
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.started: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> "Job":
+        self.meeting = self._start("meet", self.port)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.started:
+            kill_launcher(process)
+
+    def join(self) -> "subprocess.Popen[str]":
+        return self._start("join", f"127.0.0.1:{self.port}", *self.options)
+
+    def _start(self, *words: object) -> "subprocess.Popen[str]":
+        command, log = [str(word) for word in (SCRIPT, *words)], self.folder / f"{len(self.started)}.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=output,
+                text=True,
+                start_new_session=True,
+                cwd=self.folder,
+                env=self.environment,
+            )
+        self.started.append(process)
+        return process
+
+
 @pytest.mark.slow
 def test_machines_come_and_go(data_args: list[str], tmp_path: Path) -> None:
-    """1, 3, 2 and 1 of them: two join, one dies, one is told to go."""
+    """1, 3, 2 and 1 of them: two join, one dies, one is told to go. W&B gets one run, and each step once."""
     args = [*data_args, "--batch-size", 4000, "--dtype", "float64", "--max-steps", STEPS, "--log-every", 1]
     alone, run, chance = train(1, tmp_path / "alone", *args), tmp_path / "run", random.Random(time.time())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def script(*words: object) -> "subprocess.Popen[str]":
-        command = [str(word) for word in (SCRIPT, *words)]
-        log = (tmp_path / f"{len(list(tmp_path.glob('*.log')))}.log").open("w")
-        return subprocess.Popen(command, stdout=log, stderr=log, text=True, start_new_session=True, cwd=tmp_path)
-
-    def join() -> "subprocess.Popen[str]":
-        return script("join", f"127.0.0.1:{port}", *args, "--checkpoint-every", 4, "--run-dir", run)
-
-    meeting = script("meet", port)
-    machines = [join()]
-    try:
+    tracked = [*args, "--tracker", "wandb", "--checkpoint-every", 4, "--run-dir", run]
+    with WandbServer() as server, Job(tmp_path, tracked, server.environment) as job:
+        machines = [job.join()]
         until(lambda: last_step(run) > chance.randrange(20), machines)
-        machines += [join(), join()]
+        machines += [job.join(), job.join()]
         joined = until(lambda: trained_by(run) == 3, machines)
         time.sleep(chance.uniform(0, 2))
         kill_launcher(machines.pop(chance.randrange(3)))
@@ -73,11 +101,29 @@ def test_machines_come_and_go(data_args: list[str], tmp_path: Path) -> None:
         print(
             f"until the run goes on: {joined:.0f} s after two join, {died:.0f} after one dies, {left:.0f} as one goes"
         )
-    finally:
-        for process in [meeting, *machines]:
-            kill_launcher(process)
     assert [row["step"] for row in read_rows(run / "metrics.jsonl")] == list(range(1, STEPS + 1))
+    (shown,) = server.runs.values()
+    assert [row["train/step"] for row in shown.history() if "D/loss" in row] == list(range(1, STEPS + 1))
+    assert shown.exit_code == 0
     assert largest_difference(alone, run) < 1e-10
+
+
+@pytest.mark.slow
+def test_the_meeting_point_dies(data_args: list[str], tmp_path: Path) -> None:
+    """The machine saves and ends; it goes on where there is a meeting point again."""
+    run, cadence = tmp_path / "run", ["--log-every", 1, "--checkpoint-every", 50]
+    options = [*data_args, *cadence, "--max-steps", 100_000, "--run-dir", run]
+    with Job(tmp_path, options) as job:
+        machine = job.join()
+        until(lambda: trained_by(run) == 1, [machine])
+        kill_launcher(job.meeting)
+        assert machine.wait(60) == 1
+    step = last_step(run)
+    assert checkpoint.read_state(run / "checkpoints" / f"step_{step:08d}")["step"] == step > 50
+    with Job(tmp_path, options) as job:
+        machine = job.join()
+        until(lambda: last_step(run) > step, [machine])
+    assert [row["step"] for row in read_rows(run / "metrics.jsonl")][step] == step + 1
 
 
 def test_elastic_script_says_what_it_needs(tmp_path: Path) -> None:
@@ -89,6 +135,7 @@ def test_elastic_script_says_what_it_needs(tmp_path: Path) -> None:
         ),
         (["join", "here"], "elastic.sh: needs --run-dir, a folder that all machines share"),
         (["join", "here", "--run-dir", "x", "--epochs", "0"], "error: --epochs 0: must be greater than 0"),
+        (["join", "here", "--run-dir", "x", "--resume", "y"], f"elastic.sh: {NO_RESUME}"),
         (["meet", "65536"], "elastic.sh: port 65536 cannot be opened; name another"),
         (["meet", "here"], "elastic.sh: port here cannot be opened; name another"),
     ):
