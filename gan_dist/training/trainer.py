@@ -23,7 +23,6 @@ from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.run_folder import RunFolder, writing
 from gan_dist.storage.saver import Saver
 from gan_dist.storage.weights import save_weights
-from gan_dist.tracking.alerts import Alert
 from gan_dist.tracking.meter import Meter
 from gan_dist.tracking.tracker import Tracker
 from gan_dist.training.data import labels_of, load_data
@@ -139,7 +138,7 @@ class Trainer:
             self._loop(stop)
             check_finite(self.steps_done, self.state.tensors())
         except Diverged as error:
-            self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), level=logging.ERROR)
+            self.tracker.diverged(self.steps_done, self._epoch(), f"{error}; no weights were saved")
             return False
         return True
 
