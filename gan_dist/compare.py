@@ -13,7 +13,7 @@ from typing import Any
 
 from gan_dist.arguments import Parser
 from gan_dist.config.parsing import read_whole
-from gan_dist.errors import UserError, exit_code, reason
+from gan_dist.errors import UserError, exit_code
 from gan_dist.evaluation.floor import FILES, floor_of
 from gan_dist.invocation import COMMANDS, command
 
@@ -64,7 +64,7 @@ def main() -> int:
         try:
             save_comparison(_labelled(rows, recorded), picture)
         except OSError as error:
-            raise UserError(f"--out {options.out}: cannot be written ({reason(error)}); name another") from None
+            raise UserError(f"--out {options.out}: cannot be written ({error.strerror}); name another") from None
     print(json.dumps(report) if options.json else "\n".join(_tables(report, epochs)))
     return 0
 

@@ -55,9 +55,8 @@ def save_comparison(runs: Mapping[str, Rows], file: Path) -> None:
         images, values = _known(runs[run], "images_seen", name)
         is_loss = name not in DISTANCES
         marker = "" if len(values) > (1 if is_loss else 100) else "."
-        return Curve(
-            run, images, _smooth(values) if is_loss else values, styles[place % len(styles)] | {"marker": marker}
-        )
+        style = styles[place % len(styles)] | {"marker": marker}
+        return Curve(run, images, _smooth(values) if is_loss else values, style)
 
     curves = {words: [curve(place, run, name) for place, run in enumerate(runs)] for name, words in panels.items()}
     _draw(curves, "real images seen", file, is_comparison=True)
@@ -69,7 +68,7 @@ def _known(rows: Rows, over: str, name: str) -> tuple[list[float], list[float]]:
 
 
 def _smooth(values: list[float]) -> list[float]:
-    """Medians over as many values before each as after it, fewer at both ends: a single bad step moves no mean."""
+    """Medians over as many values before each as after it, fewer at both ends; a single bad step moves none."""
     reach = len(values) // SMOOTH // 2
     return [float(np.median(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
 
