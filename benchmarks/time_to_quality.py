@@ -11,26 +11,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from gan_dist.evaluation.features import load_extractor
+from gan_dist.evaluation.floor import floor_of
 from gan_dist.storage.metrics_file import read_rows
+from gan_dist.tracking.summary import seconds_of_training
 
 ROOT = Path(__file__).resolve().parent.parent
 MULTIPLES = (1000, 100, 10, 5, 2.5, 2)
-
-
-def seconds_of_training(rows: list[dict[str, Any]]) -> list[tuple[float, float]]:
-    """Rows of metrics.jsonl -> (seconds of training before it, Frechet distance) of each evaluation."""
-    images, seconds = [0], [0.0]
-    for row in rows:
-        if "images_per_second" in row:
-            seconds.append(seconds[-1] + (row["images_seen"] - images[-1]) / row["images_per_second"])
-            images.append(row["images_seen"])
-    evaluated = [row for row in rows if "eval_seconds" in row and row["images_seen"] <= images[-1]]
-    return [(float(np.interp(row["images_seen"], images, seconds)), row["eval_frechet_distance"]) for row in evaluated]
 
 
 def train(recipe: str, options: list[str], minutes: float) -> list[tuple[float, float]]:
@@ -55,9 +42,7 @@ def main() -> None:
     parser.add_argument("--data-dir", default="data")
     parser.add_argument("--eval-every", default="0.25")
     options, more = parser.parse_known_args()
-    extractor = load_extractor("mnist")
-    assert extractor is not None
-    floor = extractor.splits["test"].floor["frechet_distance"]
+    floor = floor_of("mnist")["frechet_distance"]
     print("| recipe | " + " | ".join(f"{times:g} times" for times in MULTIPLES) + " | at the end |")
     print("|---" * (len(MULTIPLES) + 2) + "|")
     for recipe in options.recipes:

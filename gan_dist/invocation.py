@@ -8,6 +8,7 @@ COMMANDS = {
     "generate": "Draw images from a trained generator.",
     "evaluate": "Measure the images of a generator against real ones.",
     "replay": "Show a step of a run from inside: what each layer computed, and where a number became infinite.",
+    "compare": "Show what differs between runs: options, figures, time, curves.",
     "download": "Download and verify a data set: what training needs of it, and test images.",
     "accelerate_config": "Name a config of accelerate launch that comes with this package, for --config_file.",
 }

@@ -3,9 +3,11 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from gan_dist import models
-from gan_dist.config.options import RULES, Config
+from gan_dist.config.options import RULES, Config, unrecorded
 from gan_dist.config.parsing import parse_options, read_recipe
 from gan_dist.data.dataset import check as check_data
 from gan_dist.errors import UserError
@@ -24,6 +26,18 @@ def parse(argv: Sequence[str], command: str = "train") -> Config:
     config = _expand_home(parse_options(argv, preset, command), preset.run.recipe)
     _check(config, num_processes=_launched_processes())
     return config
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """The options that a run folder's config.yaml records; of those that it lacks, what was done before them.
+
+    Raises UserError.
+    """
+    try:
+        return read_recipe(str(file), unrecorded()).to_dict()
+    except UserError as error:
+        flaw = str(error).removeprefix(f"--recipe {file}: ")
+        raise UserError(f"run folder {file.parent}: its {file.name} cannot be used: {flaw}") from None
 
 
 def _expand_home(config: Config, recipe: str) -> Config:

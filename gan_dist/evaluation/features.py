@@ -1,9 +1,7 @@
 """The files in extractors/: a network for features, and what is known of the real images in them."""
 
 import hashlib
-import json
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import NamedTuple
 
 import torch
@@ -11,10 +9,10 @@ from safetensors.torch import load
 from torch import Tensor
 
 from gan_dist.evaluation.distances import Moments
+from gan_dist.evaluation.floor import FILES, floors_in, read_file
 from gan_dist.evaluation.network import Network
 
 CHUNK = 250  # images that go through the network at once
-FILES = {"mnist": "mnist", "mnist-5k": "mnist", "fashion-mnist": "fashion-mnist"}
 IMAGE_SHAPE = (1, 28, 28)  # of all data sets of the MNIST family
 
 
@@ -45,19 +43,16 @@ def load_extractor(dataset: str) -> Extractor | None:
     if dataset not in FILES:
         return None
     name = FILES[dataset]
-    content = files("gan_dist.evaluation").joinpath(f"extractors/{name}.safetensors").read_bytes()
+    content = read_file(name)
     tensors = load(content)
     network = Network().requires_grad_(False).eval()
     network.load_state_dict({key: tensors[f"network.{key}"].float() for key in network.state_dict()})
     network.to(memory_format=torch.channels_last)  # on a CPU three times as fast
-    # A safetensors file begins with the size of its header, which is JSON.
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    floors = json.loads(header["__metadata__"]["floor"])
     splits = {
         split: Split(
             Moments(tensors[f"{split}.mean"], tensors[f"{split}.covariance"]), tensors[f"{split}.shares"], floor
         )
-        for split, floor in floors.items()
+        for split, floor in floors_in(content).items()
     }
     return Extractor(name, hashlib.sha256(content).hexdigest(), network, splits)
 

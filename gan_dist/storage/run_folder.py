@@ -1,7 +1,6 @@
 """The folder of one run: its lock, its record of options, and what a resumed run keeps of it."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -16,11 +15,11 @@ from gan_dist import atomic
 from gan_dist.distributed.processes import start_time
 from gan_dist.errors import UserError
 from gan_dist.storage.checkpoints import make_new
+from gan_dist.storage.lock import LOCK, owner, take
 from gan_dist.storage.metrics_file import read_rows
 
 OPTIONS = "config.yaml"
 CODE = "model.py"
-LOCK = ".lock"
 PATIENCE_SECONDS = 60
 
 
@@ -85,23 +84,22 @@ class RunFolder:
         this machine was taken for dead.
         """
         with contextlib.suppress(OSError):
-            if (owner := (self.path / LOCK).read_text()) != self._owner:
-                raise UserError(f"run folder {self.path}: {owner.strip()} trains in it now; this process ends")
+            if (other := (self.path / LOCK).read_text()) != self._owner:
+                raise UserError(f"run folder {self.path}: {other.strip()} trains in it now; this process ends")
 
     def _take_lock(self) -> None:
-        # The system drops a lock of this kind when its process ends, even if killed.
         lock = (self.path / LOCK).open("a+")
         # Where processes are restarted, one of the last try may still be saving, on another machine.
         restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
         deadline = time.monotonic() + (PATIENCE_SECONDS if restarts else 0)
-        while not _lock(lock):
+        while not take(lock):
             if time.monotonic() > deadline:
                 lock.seek(0)
                 raise UserError(
                     f"run folder {self.path}: {lock.read().strip()} trains in it; name another with --run-dir"
                 )
             time.sleep(0.1)
-        self._owner = f"process {os.getpid()} on {socket.gethostname()}\n"
+        self._owner = owner()
         lock.truncate(0)
         lock.write(self._owner)
         lock.flush()
@@ -109,14 +107,6 @@ class RunFolder:
 
     def _replace(self, name: str, content: str | bytes) -> None:
         atomic.write_file(self.path / name, content.encode() if isinstance(content, str) else content)
-
-
-def _lock(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def new_folder(name: str) -> Path:

@@ -47,6 +47,9 @@ METRICS = (
         "eval_sliced_distance", "eval/sliced_distance", "sliced Wasserstein distance, for data without a classifier"
     ),
     Metric("eval_seconds", "eval/seconds", "what the evaluation took", True),
+    Metric(
+        "not_finite", "train/not_finite", "1 in the last row of a run that ended as a loss or a weight was not finite"
+    ),
     Metric("peak_memory_gb", "system/peak_memory_gb", "most memory held, of the GPU or of the process", True),
     Metric("gpu_utilization", "system/gpu_utilization", "percent of the last second that the GPU worked", True),
 )

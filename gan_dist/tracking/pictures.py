@@ -1,4 +1,4 @@
-"""Pictures in the run folder: grids of images, curves of metrics."""
+"""Pictures in the run folder: grids of images, and the samples as they grew."""
 
 import math
 from pathlib import Path
@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from torch import Tensor
-
-from gan_dist.storage.metrics_file import read_rows
 
 MAX_FRAMES = 60
 
@@ -39,34 +37,3 @@ def save_growth(pictures: Path, file: Path) -> bool:
     times = [max(50, 4000 // num)] * (num - 1) + [2000]
     first.save(file, save_all=True, append_images=rest, duration=times, loop=0)
     return True
-
-
-def save_curves(metrics: Path, file: Path) -> None:
-    """Draw losses, D's accuracies and, if there are any, distances to real images over the steps of a metrics.jsonl."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = read_rows(metrics)
-    panels = {
-        "loss": ["loss_d", "loss_g"],
-        "D is right": ["accuracy_real", "accuracy_fake"],
-        "distance to real images": ["eval_frechet_distance", "eval_sliced_distance"],
-    }
-    there = {name for row in rows for name in row}
-    panels = {words: [name for name in names if name in there] for words, names in panels.items()}
-    panels = {words: names for words, names in panels.items() if names}
-    figure = Figure(figsize=(8, 3 * max(1, len(panels))), layout="constrained")
-    FigureCanvasAgg(figure)
-    all_axes = figure.subplots(max(1, len(panels)), sharex=True, squeeze=False)[:, 0]
-    for axes, (words, names) in zip(all_axes, panels.items(), strict=False):
-        for name in names:
-            known = [row for row in rows if name in row]
-            steps, values = ([row[key] for row in known] for key in ("step", name))
-            axes.plot(steps, values, ".-" if len(steps) < 100 else "-", label=name.replace("_", " "), linewidth=1)
-        if names[0].startswith("eval_"):
-            axes.set_yscale("log")
-        axes.legend()
-        axes.grid(alpha=0.3, which="both")
-        axes.set_ylabel(words)
-    all_axes[-1].set_xlabel("step")
-    figure.savefig(file, dpi=120)

@@ -13,10 +13,11 @@ from torch import Tensor
 from gan_dist.storage.metrics_file import MetricsFile, read_rows
 from gan_dist.storage.run_folder import writing
 from gan_dist.tracking.alerts import Alert, Watch
+from gan_dist.tracking.curves import save_curves
 from gan_dist.tracking.dashboards import Histogram, Movie, Picture, RunInfo, Value, make
 from gan_dist.tracking.guard import Guard
 from gan_dist.tracking.names import dashboard_name
-from gan_dist.tracking.pictures import save_curves, save_grid, save_growth
+from gan_dist.tracking.pictures import save_grid, save_growth
 
 logger = logging.getLogger(__name__)
 
@@ -72,24 +73,29 @@ class Tracker:
         """Add a row to metrics.jsonl and the dashboards, and show it."""
         if not self.is_main:
             return
-        now, batch_size = time.monotonic(), self.batch_size
-        speed = (step - self._log_step) * batch_size / (now - self._log_time)
-        row = {"step": step, "epoch": epoch, "images_seen": step * batch_size, **numbers}
-        row["images_per_second"] = round(speed, 1)
-        with self._tolerate("metrics.jsonl"):
-            self._metrics.append(row)
-        self._send(step, _in_dashboards(row))
-        self._show(row)
+        now = time.monotonic()
+        speed = (step - self._log_step) * self.batch_size / (now - self._log_time)
+        self._show(self._add(step, epoch, numbers | {"images_per_second": round(speed, 1)}))
         self._log_time, self._log_step = now, step
         self.alert(self._watch.row(step, numbers))
 
     def evaluation(self, step: int, epoch: int, figures: dict[str, float]) -> None:
         """Add a row with the figures of an evaluation, the time of which counts for no speed."""
-        row = {"step": step, "epoch": epoch, "images_seen": step * self.batch_size, **figures}
+        self._add(step, epoch, figures)
+        self._log_time += figures["eval_seconds"]
+
+    def diverged(self, step: int, epoch: int, text: str) -> None:
+        """Say in a row of its own, and in an alert, that a number is no longer finite."""
+        if self.is_main:
+            self._add(step, epoch, {"not_finite": 1})
+            self.alert(Alert("Not finite", text), level=logging.ERROR)
+
+    def _add(self, step: int, epoch: int, numbers: dict[str, float]) -> dict[str, Any]:
+        row = {"step": step, "epoch": epoch, "images_seen": step * self.batch_size, **numbers}
         with self._tolerate("metrics.jsonl"):
             self._metrics.append(row)
         self._send(step, _in_dashboards(row))
-        self._log_time += figures["eval_seconds"]
+        return row
 
     def _send(self, step: int, values: dict[str, Value]) -> None:
         for guard in self.guards:

@@ -5,19 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from gan_dist.config.options import Config, unrecorded
-from gan_dist.config.parsing import read_recipe
+from gan_dist.config.resolve import read_record
 from gan_dist.data.dataset import NAMES
 from gan_dist.errors import UserError
 
 
 def check_record(file: Path, config: Config) -> None:
     """Raise UserError if the run whose options a run folder's config.yaml records cannot go on as `config`."""
-    try:
-        recorded = read_recipe(str(file), unrecorded()).to_dict()
-    except UserError as error:
-        flaw = str(error).removeprefix(f"--recipe {file}: ")
-        raise UserError(f"run folder {file.parent}: its {file.name} cannot be used: {flaw}") from None
-    check_same_mathematics(recorded, config)
+    check_same_mathematics(read_record(file), config)
 
 
 def check_same_mathematics(recorded: Mapping[str, Any], config: Config) -> None:

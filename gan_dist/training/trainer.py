@@ -21,7 +21,6 @@ from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.run_folder import RunFolder, writing
 from gan_dist.storage.saver import Saver
 from gan_dist.storage.weights import save_weights
-from gan_dist.tracking.alerts import Alert
 from gan_dist.tracking.meter import Meter
 from gan_dist.tracking.tracker import Tracker
 from gan_dist.training.build import build
@@ -113,12 +112,12 @@ class Trainer:
             self._loop(stop)
             check_finite(self.steps_done, self.state.tensors())
         except Diverged as error:
-            bad = self.last_good.go_before(error.step, self.batches)
-            self.steps_done = bad - 1
+            seen_at = self.steps_done, self._epoch()
+            self.steps_done = self.last_good.go_before(error.step, self.batches) - 1
             if self.is_main and self.steps_done:
                 self._save_checkpoint()
-            look = f"{command('replay')} {self.folder.path} --step {bad} shows where it comes from"
-            self.tracker.alert(Alert("Not finite", f"{error}; {look}"), level=logging.ERROR)
+            look = f"{command('replay')} {self.folder.path} --step {self.steps_done + 1} shows where it comes from"
+            self.tracker.diverged(*seen_at, f"{error}; {look}")
             return False
         return True
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from gan_dist.storage.metrics_file import read_rows
+from gan_dist.tracking.curves import save_curves
 from gan_dist.tracking.names import METRICS, dashboard_name
-from gan_dist.tracking.pictures import save_curves
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -261,6 +261,7 @@ def test_infinity_stops_and_saves_nothing(data_args: list[str], tmp_path: Path) 
     assert "loss_" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run" / "generator").exists()
+    assert read_rows(tmp_path / "run" / "metrics.jsonl")[-1]["not_finite"] == 1
 
 
 @pytest.mark.parametrize("num_processes", [1, 2])
