@@ -9,6 +9,7 @@ COMMANDS = {
     "evaluate": "Measure the images of a generator against real ones.",
     "replay": "Show a step of a run from inside: what each layer computed, and where a number became infinite.",
     "compare": "Show what differs between runs: options, figures, time, curves.",
+    "export": "Write a trained generator as an ONNX file, and compare its images with PyTorch's.",
     "download": "Download and verify a data set: what training needs of it, and test images.",
     "accelerate_config": "Name a config of accelerate launch that comes with this package, for --config_file.",
 }

@@ -16,6 +16,7 @@ import json
 import os
 import pkgutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ import yaml
 from gan_dist.errors import UserError
 
 CLASSES = ("Generator", "Discriminator")
+LONGEST = 300  # characters of what somebody's code or a library says, in a line
 LIBRARIES = tuple(
     os.path.join(folder, "")
     for package in ("gan_dist", "torch")
@@ -121,11 +123,12 @@ def version(module: ModuleType) -> str:
 def told(error: BaseException) -> str:
     """An exception of somebody's code in one line, with the last place in that code, and not in a library."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, "<"))] or frames
+    theirs = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, "<"))]
     place = (
         f", {theirs[-1].filename}:{theirs[-1].lineno}" if theirs and not isinstance(error, SyntaxError) else ""
     )  # it says it
-    return f"{' '.join(f'{type(error).__name__}: {error}'.split())}{place}"
+    words = f"{type(error).__name__}: {error}"
+    return textwrap.shorten(words, LONGEST, placeholder=" ...") + place
 
 
 def _full(name: str) -> str:

@@ -23,6 +23,8 @@ from gan_dist.storage.tensors import save
 logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+RECORDED = ("recipe", "dataset", "clusters", "seed", "step", "model")
+PATHS = ("recipe", "dataset", "model")  # may be paths
 FIRST_SHAPE = (1, 28, 28)  # of the images of every data set when weights did not record it
 
 CARD = """---
@@ -46,8 +48,7 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str], rol
     Raises OSError, and TypeError for tensors that the file cannot hold.
     """
     with atomic.new_folder(folder) as new:
-        # A card names no path of this machine.
-        known = metadata | {name: Path(metadata[name]).name for name in ("model", "dataset")}
+        known = _without_paths(metadata)
         known["tag"] = json.dumps(known["dataset"])  # a folder may have a name with which yaml would end the list
         how = (HOW_OWN if models.is_own(metadata["model"]) else HOW).format(**known)
         (new / "README.md").write_text(CARD.format(role=role, how=how, **known))
@@ -65,8 +66,9 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
     Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
-    It has `latent_dim`, `image_shape`, `num_classes` (0 without labels), `trained_on`, the name of a data set, and
-    `run_seed`; noise [N, latent_dim] and then labels [N] -> images [N, *image_shape] in [-1, 1]. Raises UserError.
+    It has `latent_dim`, `image_shape`, `num_classes` (0 without labels), `trained_on`, the name of a data set,
+    `run_seed` and `recorded`, a dict of what is known of its training, without paths of this machine; noise
+    [N, latent_dim] and then labels [N] -> images [N, *image_shape] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
     named = None if model is None else os.path.expanduser(model)
@@ -110,7 +112,7 @@ def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
         name = "average" if "average.safetensors" in state["files"] else "generator"
         verify_file(folder / f"{name}.safetensors", state["files"][f"{name}.safetensors"], tensors)
         load_into(folder, {name: tensors})
-    return _ready(generator, options)
+    return _ready(generator, options | {"step": state["step"]})
 
 
 def _from_weights(folder: Path, named: str | None) -> nn.Module:
@@ -151,6 +153,11 @@ def _make(
     return generator
 
 
+def _without_paths(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The same for others to see: no path of this machine, but the last part of it."""
+    return {name: Path(value).name if name in PATHS else value for name, value in metadata.items()}
+
+
 @contextlib.contextmanager
 def _telling(words: str) -> Iterator[None]:
     """Turn whatever goes wrong inside into a CheckpointError: what a file says goes to the constructor of a network."""
@@ -167,6 +174,8 @@ def _ready(generator: nn.Module, options: Mapping[str, Any]) -> nn.Module:
     generator.trained_on = options.get("dataset")  # type: ignore[assignment]
     generator.run_seed = options.get("seed", 0)
     generator.has_clusters = options.get("clusters") not in (None, "None")  # type: ignore[assignment]
+    recorded = {name: str(options[name]) for name in RECORDED if options.get(name) not in (None, "None")}
+    generator.recorded = _without_paths(recorded)  # type: ignore[assignment]
     generator.float().eval()
     for name, tensor in generator.state_dict().items():
         if not torch.isfinite(tensor).all():
