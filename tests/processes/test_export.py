@@ -116,15 +116,16 @@ def test_labels_are_an_input_and_the_docs_example_runs(tmp_path: Path, monkeypat
 
 
 def test_networks_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No path and no line of the code is in the file."""
+    """No path and no line of the code is in the file; here it is of the best generator of a run."""
     file = write(tmp_path)
-    weights, out = save(tmp_path / "weights", str(file)), tmp_path / "a.onnx"
-    monkeypatch.setattr(sys, "argv", ["export", str(weights), "--out", str(out), "--model", str(file)])
+    save(tmp_path / "run" / "best" / "step_00000006", str(file))
+    (tmp_path / "run" / "config.yaml").touch()
+    monkeypatch.setattr(sys, "argv", ["export", f"{tmp_path}/run", "--which", "best", "--model", str(file)])
     assert export.main() == 0
-    content = out.read_bytes()
+    content = (tmp_path / "run" / "generator_best.onnx").read_bytes()
     known = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
     assert (known["model"], known["dataset"], known["recipe"]) == ("mine.py", "cats", "mine")
-    assert "which" not in known  # of no run
+    assert known["which"] == "best"
     for secret in (str(tmp_path), str(ROOT), "/home", sys.prefix, "self.layer"):
         assert secret.encode() not in content
 
