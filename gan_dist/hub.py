@@ -29,7 +29,7 @@ def main() -> int:
     if dry_run and not dry_run.parent.is_dir():
         raise UserError(f"--dry-run {options.dry_run}: there is no folder {dry_run.parent}; make it, or name another")
 
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars  # here, so that --help does not wait for it
 
     from gan_dist.storage import hub
 
@@ -43,7 +43,7 @@ def main() -> int:
         disable_progress_bars()
 
     from gan_dist import atomic
-    from gan_dist.sharing.folder import fill  # here, so that --help and errors do not wait for torch
+    from gan_dist.sharing.folder import fill  # here, so that errors do not wait for torch
 
     try:
         if dry_run:

@@ -27,6 +27,8 @@ from gan_dist.storage.weights import load_generator
 from gan_dist.tracking.names import EVAL, MEASURED
 from gan_dist.tracking.pictures import draw, save_grid
 
+NEEDED = ("batch-size", "dataset", "eval-images", "objective")  # options that the card tells
+
 
 def fill(folder: Path, run: Path, name: str, which: str, model: str | None) -> None:
     """Write all that is published of a run as the repository `name` into an empty folder.
@@ -37,8 +39,11 @@ def fill(folder: Path, run: Path, name: str, which: str, model: str | None) -> N
     try:
         options = yaml.safe_load((run / OPTIONS).read_text())
         rows = [row for row in read_rows(run / "metrics.jsonl") if _figures(row)]
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise UserError(f"{run}: cannot be read ({reason(error)}); name another run") from None
+    missing = [name for name in NEEDED if not isinstance(options, dict) or name not in options]
+    if missing:
+        raise UserError(f"{run / OPTIONS}: has no {', '.join(missing)}; name another run")
     weights = _weights(run, which)
     generator = load_generator(weights, model)
     metadata = _copy_weights(weights, folder, generator)
@@ -89,7 +94,7 @@ def _evaluation(
     rows: list[dict[str, Any]], step: int, options: Mapping[str, Any], generator: nn.Module
 ) -> dict[str, Any] | None:
     """What `python -m gan_dist.evaluate --json` prints, from the rows of a run; None if the step was not evaluated."""
-    found = [row for row in rows if row["step"] == step]
+    found = [row for row in rows if row.get("step") == step]
     if not found:
         return None
     dataset = str(options["dataset"])

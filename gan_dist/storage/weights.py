@@ -147,7 +147,7 @@ def _from_weights(folder: Path, named: str | None) -> nn.Module:
 
 def _make(recorded: object, recorded_version: str | None, named: str | None, arguments: dict[str, Any]) -> nn.Module:
     """A generator of the pair that made the weights. Code that is not of this package must be `named`."""
-    if not isinstance(recorded, str):
+    if not (isinstance(recorded, str) and recorded.isprintable()):  # a stranger's may be meant for the terminal
         raise CheckpointError("it does not say which networks made it")
     if named is None and models.is_own(recorded):
         words = "which is no part of gan_dist; name that code to have it run (a run has a copy, model.py)"

@@ -237,6 +237,9 @@ def test_there_must_be_weights(run_200: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--which best: .* was never evaluated; take the last one"):
         fill(tmp_path, run_200, NAME, "best", None)
     (tmp_path / "config.yaml").write_text("recipe: linear")
+    with pytest.raises(UserError, match="has no batch-size, dataset, eval-images, objective; name another"):
+        fill(tmp_path, tmp_path, NAME, "last", None)
+    shutil.copy(run_200 / "config.yaml", tmp_path)
     with pytest.raises(UserError, match="has no final weights yet; train it to its end, or take --which best"):
         fill(tmp_path, tmp_path, NAME, "last", None)
 
