@@ -22,7 +22,9 @@ NUM_BESIDE = 16  # samples in the picture of --neighbours
 
 def main() -> int:
     parser = Parser(prog=command("evaluate"), description=COMMANDS["evaluate"])
-    parser.add_argument("source", help="run folder, checkpoint, folder of weights, or a folder of PNG files")
+    parser.add_argument(
+        "source", help="run folder, checkpoint, folder of weights or of PNG files, or user/name on the Hub"
+    )
     parser.add_argument("--which", choices=("last", "best"), default="last", help="generator of a run [%(default)s]")
     parser.add_argument(
         "--num", default="10000", help="images to measure; of PNG files at most that many [%(default)s]"
@@ -72,7 +74,7 @@ def main() -> int:
         def generate(rows: range) -> "Tensor":
             return images[rows.start : rows.stop]
     else:
-        generator = load_generator(source, options.model, options.which)
+        generator = load_generator(options.source, options.model, options.which)
         dataset = os.path.expanduser(options.dataset or _dataset_of(generator, options.source))
         shape = tuple(generator.image_shape)  # type: ignore[arg-type]
         seed = _read_seed(str(generator.run_seed)) if seed is None else seed

@@ -12,7 +12,9 @@ from gan_dist.invocation import COMMANDS, command
 
 def main() -> int:
     parser = Parser(prog=command("generate"), description=COMMANDS["generate"])
-    parser.add_argument("weights", help="run folder, checkpoint, or a folder with model.safetensors")
+    parser.add_argument(
+        "weights", help="run folder, checkpoint, folder with model.safetensors, or user/name on the Hub"
+    )
     parser.add_argument("--which", choices=("last", "best"), default="last", help="generator of a run [%(default)s]")
     parser.add_argument("--num", default="64", help="images in the picture [%(default)s]")
     parser.add_argument("--seed", default="0", help="seed of the noise [%(default)s]")
@@ -30,23 +32,16 @@ def main() -> int:
     if not out.parent.is_dir():
         raise UserError(f"--out {options.out}: there is no folder {out.parent}; make it, or name another")
 
-    import torch  # here, so that --help and errors do not wait for it
-
-    from gan_dist.data.order import Stream, classes_in_turn, normal
-    from gan_dist.storage.weights import load_generator
-    from gan_dist.tracking.pictures import save_grid
+    from gan_dist.storage.weights import load_generator  # here, so that --help and errors do not wait for torch
+    from gan_dist.tracking.pictures import draw, save_grid
 
     generator = load_generator(options.weights, options.model, options.which)
-    (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
-    labels = classes_in_turn(num, generator.num_classes)  # type: ignore[arg-type]
     if digit is not None:
-        if not labels:
+        if not generator.num_classes:
             raise UserError(f"--digit {digit}: this generator takes no labels; leave it out, or train --conditional")
         if not 0 <= digit < generator.num_classes:  # type: ignore[operator]
             raise UserError(f"--digit {digit}: this generator has the classes 0 to {generator.num_classes - 1}")  # type: ignore[operator]
-        labels = (torch.full((num,), digit),)
-    with torch.no_grad():
-        images = generator(noise, *labels)
+    images = draw(generator, num, seed, digit)
     try:
         save_grid(images, out)
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ COMMANDS = {
     "replay": "Show a step of a run from inside: what each layer computed, and where a number became infinite.",
     "compare": "Show what differs between runs: options, figures, time, curves.",
     "export": "Write a trained generator as an ONNX file, and compare its images with PyTorch's.",
+    "hub": "Publish a run on the Hugging Face Hub, with a model card.",
     "download": "Download and verify a data set: what training needs of it, and test images.",
     "accelerate_config": "Name a config of accelerate launch that comes with this package, for --config_file.",
 }

@@ -63,7 +63,7 @@ class Evaluator:
             )
             raise UserError(f"{words}; train with --eval-every 0")
         self._extractor = load_extractor(dataset) if real is None else None
-        self.description = _describe(dataset, split, num, self._extractor)
+        self.description = describe(dataset, split, num, self._extractor)
         if process_index == 0:
             self._real_pixels = self._some(real) if real is not None else self._load_real(dataset, data_dir, split)
 
@@ -133,7 +133,7 @@ def _all_gather(mine: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def _describe(dataset: str, split: str, num: int, extractor: Extractor | None) -> dict[str, Any]:
+def describe(dataset: str, split: str, num: int, extractor: Extractor | None) -> dict[str, Any]:
     """What figures depend on, and the floor: those of real images."""
     return {
         "dataset": dataset,

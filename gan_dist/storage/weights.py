@@ -16,6 +16,7 @@ from torch import nn
 
 from gan_dist import atomic, models
 from gan_dist.errors import UserError
+from gan_dist.storage import hub
 from gan_dist.storage.checkpoint import CheckpointError, load_into, read_state, verify_file
 from gan_dist.storage.checkpoints import newest_first, newest_sound
 from gan_dist.storage.tensors import save
@@ -60,9 +61,16 @@ def save_weights(network: nn.Module, folder: Path, metadata: dict[str, str], rol
         save(network.state_dict(), new / "model.safetensors", metadata)
 
 
-def load_generator(path: str | Path, model: str | Path | None = None, which: str = "last") -> nn.Module:
+class _NotNamed(UserError):
+    """Networks that are somebody's own code."""
+
+
+def load_generator(
+    path: str | Path, model: str | Path | None = None, which: str = "last", revision: str | None = None
+) -> nn.Module:
     """The generator of a run, a checkpoint or a weights folder, in eval mode, float32, on the CPU.
 
+    Or of "user/name" on the Hugging Face Hub, if there is no such folder; revision: a branch, tag or commit of it.
     Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
@@ -71,6 +79,10 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
     [N, latent_dim] and then labels [N] -> images [N, *image_shape] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
+    if not folder.exists() and hub.is_name(path):
+        folder = hub.download(str(path), revision)
+    elif revision is not None:
+        raise UserError(f"revision {revision}: {path} is no repository of the Hub; leave it out")
     named = None if model is None else os.path.expanduser(model)
 
     def from_checkpoint(folder: Path) -> nn.Module:
@@ -79,7 +91,7 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
     try:
         if which == "best":
             if not (candidates := newest_first(folder / "best")):
-                raise UserError(f"{path}: has no best generator, as the run was never evaluated; take the last one")
+                raise UserError(f"{path}: has no best generator, as it is no run that was evaluated; take the last one")
             return _from_weights(candidates[0], named)
         if (folder / "state.json").exists():
             return from_checkpoint(folder)
@@ -92,6 +104,8 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
             return _from_weights(folder, named)
     except CheckpointError as error:
         raise UserError(f"{path}: {error}; name another, or train it anew") from None
+    except _NotNamed as error:
+        raise UserError(f"{path}: {error}") from None
     raise UserError(f"{path}: no generator there; name a run, one of its checkpoints or a folder of weights")
 
 
@@ -106,7 +120,7 @@ def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
             "image_shape": FIRST_SHAPE,
             **models.read_arguments(options.get("model-args", [])),
         }
-        generator = _make(folder, options["model"], state["versions"].get("model"), named, arguments)
+        generator = _make(options["model"], state["versions"].get("model"), named, arguments)
         generator.to(DTYPES[options["dtype"]])
         tensors = dict(generator.state_dict())
         name = "average" if "average.safetensors" in state["files"] else "generator"
@@ -124,7 +138,7 @@ def _from_weights(folder: Path, named: str | None) -> nn.Module:
             tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118  # not a dict
         # Weights of an early version have their arguments in config.json alone.
         arguments = json.loads(metadata.get("arguments") or (folder / "config.json").read_text())
-        generator = _make(folder, metadata.get("model"), metadata.get("model_version"), named, arguments)
+        generator = _make(metadata.get("model"), metadata.get("model_version"), named, arguments)
         for name, tensor in generator.state_dict().items():
             types = (tensor.dtype, *DTYPES.values()) if tensor.is_floating_point() else (tensor.dtype,)
             if name in tensors and tensors[name].dtype not in types:
@@ -133,15 +147,13 @@ def _from_weights(folder: Path, named: str | None) -> nn.Module:
     return _ready(generator, metadata)
 
 
-def _make(
-    folder: Path, recorded: object, recorded_version: str | None, named: str | None, arguments: dict[str, Any]
-) -> nn.Module:
-    """A generator of the pair that made the weights in `folder`. Code that is not of this package must be `named`."""
-    if not isinstance(recorded, str):
+def _make(recorded: object, recorded_version: str | None, named: str | None, arguments: dict[str, Any]) -> nn.Module:
+    """A generator of the pair that made the weights. Code that is not of this package must be `named`."""
+    if not (isinstance(recorded, str) and recorded.isprintable()):  # a stranger's may be meant for the terminal
         raise CheckpointError("it does not say which networks made it")
     if named is None and models.is_own(recorded):
         words = "which is no part of gan_dist; name that code to have it run (a run has a copy, model.py)"
-        raise UserError(f"{folder}: made by --model {recorded}, {words}")
+        raise _NotNamed(f"made by --model {recorded}, {words}")
     module = models.load(named or recorded)
     if recorded_version and recorded_version != models.version(module):
         logger.warning("%s is not what it was when these weights were made", named or recorded)

@@ -4,10 +4,24 @@ import math
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
+
+from gan_dist.data.order import Stream, classes_in_turn, normal
 
 MAX_FRAMES = 60
+
+
+@torch.no_grad()
+def draw(generator: nn.Module, num: int, seed: int, label: int | None = None) -> Tensor:
+    """Images [num, C, H, W] of a generator that `load_generator` gave: of one label, or of all in turn."""
+    (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
+    labels = classes_in_turn(num, generator.num_classes)  # type: ignore[arg-type]
+    if label is not None:
+        labels = (torch.full((num,), label),)
+    images: Tensor = generator(noise, *labels)
+    return images
 
 
 def save_grid(images: Tensor, file: Path) -> None:

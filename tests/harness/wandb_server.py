@@ -4,7 +4,6 @@ It answers the part of the protocol that wandb 0.31 was seen to use (GraphQL, th
 what arrives. So it proves what the client sends, and not that the real service would accept it.
 """
 
-import gzip
 import io
 import json
 import re
@@ -13,13 +12,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from tests.harness.loopback import Handler
 
 Json = dict[str, Any]
 
@@ -261,13 +262,12 @@ class _Listener(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: _Listener
 
     def handle_any(self) -> None:
         service = self.server.service
-        body = self._body()
+        body = self.body()
         route, message, operation = self.path.split("?")[0].strip("/").split("/"), {}, ""
         if route == ["graphql"]:
             message = json.loads(body)
@@ -279,42 +279,20 @@ class _Handler(BaseHTTPRequestHandler):
         if service.drop or service.listener is not self.server:  # stopped: a connection may outlive its listener
             self.close_connection = True
         elif service.fail:
-            self._answer(service.fail, {"error": "as the test wants it"})
+            self.answer(service.fail, {"error": "as the test wants it"})
         elif operation and service.refuse_key:
-            self._answer(401, {"errors": [{"message": "invalid API key"}]})
+            self.answer(401, {"errors": [{"message": "invalid API key"}]})
         elif operation:
             with service.lock:
                 data = service.graphql(operation, message.get("variables") or {})
-            self._answer(200, {"data": data})
+            self.answer(200, {"data": data})
         elif route[-1] == "file_stream":  # files/entity/project/run_id/file_stream
             with service.lock:
                 service.file_stream(route[-2], json.loads(body))
-            self._answer(200, {"limits": {}, "stopped": False})
+            self.answer(200, {"limits": {}, "stopped": False})
         else:  # the client's own telemetry comes here too
             if route[0] == "upload":
                 service.upload(route[1], route[2], unquote("/".join(route[3:])), body)
-            self._answer(200, {})
+            self.answer(200, {})
 
     do_GET = do_POST = do_PUT = handle_any  # noqa: N815
-
-    def _answer(self, status: int, content: Json) -> None:
-        text = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""

@@ -17,7 +17,7 @@ from tests.conftest import ROOT, train_alone
 
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXTERNAL = {"--gpus", "--ipc", "--user", "--include-online", "--project", "--logdir", "--signal", "--gpus-per-node"}
-EXTERNAL |= {"--no-deps"}
+EXTERNAL |= {"--no-deps", "--local-dir"}
 EXAMPLES = {"gan_dist/models/shallow.py"}  # files that a reader is told to make
 FILE = re.compile(r"(?:[\w-]+/)+[\w*-]+\.(?:py|sh|md|yaml|sbatch|toml|png)\b|(?<![\w/.*])test_\w+\.py")
 
