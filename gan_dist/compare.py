@@ -66,6 +66,8 @@ def main() -> int:
         except OSError as error:
             raise UserError(f"--out {options.out}: cannot be written ({error.strerror}); name another") from None
     print(json.dumps(report) if options.json else "\n".join(_tables(report, epochs)))
+    if picture and not options.json:
+        print(f"\n{picture}")
     return 0
 
 
