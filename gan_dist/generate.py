@@ -30,23 +30,16 @@ def main() -> int:
     if not out.parent.is_dir():
         raise UserError(f"--out {options.out}: there is no folder {out.parent}; make it, or name another")
 
-    import torch  # here, so that --help and errors do not wait for it
-
-    from gan_dist.data.order import Stream, classes_in_turn, normal
-    from gan_dist.storage.weights import load_generator
-    from gan_dist.tracking.pictures import save_grid
+    from gan_dist.storage.weights import load_generator  # here, so that --help and errors do not wait for torch
+    from gan_dist.tracking.pictures import draw, save_grid
 
     generator = load_generator(options.weights, options.model, options.which)
-    (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
-    labels = classes_in_turn(num, generator.num_classes)  # type: ignore[arg-type]
     if digit is not None:
-        if not labels:
+        if not generator.num_classes:
             raise UserError(f"--digit {digit}: this generator takes no labels; leave it out, or train --conditional")
         if not 0 <= digit < generator.num_classes:  # type: ignore[operator]
             raise UserError(f"--digit {digit}: this generator has the classes 0 to {generator.num_classes - 1}")  # type: ignore[operator]
-        labels = (torch.full((num,), digit),)
-    with torch.no_grad():
-        images = generator(noise, *labels)
+    images = draw(generator, num, seed, digit)
     try:
         save_grid(images, out)
     except (OSError, ValueError) as error:

@@ -88,6 +88,11 @@ class RunFolder:
             if (owner := (self.path / LOCK).read_text()) != self._owner:
                 raise UserError(f"run folder {self.path}: {owner.strip()} trains in it now; this process ends")
 
+    def leave(self) -> None:
+        """Let another run enter, of this process as well."""
+        if self._lock:
+            self._lock.close()
+
     def _take_lock(self) -> None:
         # The system drops a lock of this kind when its process ends, even if killed.
         lock = (self.path / LOCK).open("a+")

@@ -78,6 +78,7 @@ class Trainer:
         )
         self.total_steps = config.run.max_steps or config.run.epochs * self.batches.steps_per_epoch
         self.steps_done = 0
+        self.diverged: Diverged | None = None  # why `run` gave 1
         frequencies = None if labels is None else labels.bincount() / len(labels)
         self.state = TrainingState(config, self.accelerator, images.shape[1:], self.total_steps, frequencies)
         self.state.settle(self.batches.blank())
@@ -114,12 +115,14 @@ class Trainer:
             if left_out := len(self.batches.images) % self.config.run.batch_size:
                 print(f"each epoch leaves out {left_out} images, which fill no batch", flush=True)
 
-    def run(self) -> int:
+    def run(self, may_exit: bool = True) -> int:
         """Train -> exit code: 0, 1 if a number is no longer finite, 3 if the last state could not be saved,
         128 + the signal's number after a signal (129 SIGHUP, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM).
+
+        may_exit: whether a second signal may end the process; if not it raises KeyboardInterrupt.
         """
         options = self.config.checkpoint
-        with StopRequest(options.timeout_minutes, self.accelerator.device) as stop:
+        with StopRequest(options.timeout_minutes, self.accelerator.device, may_exit) as stop:
             try:
                 is_finite = self._train(stop)
             except BaseException:
@@ -139,6 +142,7 @@ class Trainer:
             self._loop(stop)
             check_finite(self.steps_done, self.state.tensors())
         except Diverged as error:
+            self.diverged = error
             self.tracker.alert(Alert("Not finite", f"{error}; no weights were saved"), level=logging.ERROR)
             return False
         return True
