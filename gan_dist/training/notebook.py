@@ -23,14 +23,22 @@ def train(recipe: str = "mnist", **options: Any) -> Run:
     """
     if threading.current_thread() is not threading.main_thread():
         raise UserError("gan_dist.train: signals reach the main thread alone; call it there, or start the command")
-    anew: BaseException
+    outcome = _outcome({"recipe": recipe, **options})
+    if isinstance(outcome, Run):
+        return outcome
+    raise outcome
+
+
+def _outcome(options: dict[str, Any]) -> Run | BaseException:
+    """The run, or what to raise, made anew: a notebook keeps an exception with all that its traceback leads to, such as
+    the lock of a run folder and the memory of a GPU.
+    """
     try:
-        return _train(_config({"recipe": recipe, **options}))
+        return _train(_config(options))
     except UserError as error:
-        anew = UserError(str(error))
+        return UserError(str(error))
     except KeyboardInterrupt as error:
-        anew = KeyboardInterrupt(*error.args)
-    raise anew  # not what was caught: a notebook keeps that, with all that its traceback leads to, as a folder's lock
+        return KeyboardInterrupt(*error.args)
 
 
 def _config(options: dict[str, Any]) -> Config:
@@ -40,7 +48,7 @@ def _config(options: dict[str, Any]) -> Config:
     return parse(as_words(options, Config()))
 
 
-def _train(config: Config) -> Run:
+def _train(config: Config) -> Run | BaseException:
     from gan_dist import models  # these here, so that errors do not wait for torch
     from gan_dist.adversarial.finite import Diverged
     from gan_dist.distributed.processes import share_text
@@ -55,14 +63,12 @@ def _train(config: Config) -> Run:
         finally:
             trainer.folder.leave()
     if trainer.diverged:
-        raise Diverged(str(trainer.diverged))
+        return Diverged(str(trainer.diverged))
     if code == STATE_NOT_SAVED:
-        raise OSError(f"{path}: the last state could not be saved ({trainer.saver.failure or 'see the log'})")
+        return OSError(f"{path}: the last state could not be saved ({trainer.saver.failure or 'see the log'})")
     if code == 128 + signal.SIGINT:
-        words = f"stopped after step {trainer.steps_done}, which is saved"
-        raise KeyboardInterrupt(
-            f"{words}; the same call with run_dir={path!r} goes on, gan_dist.Run({path!r}) opens it"
-        )
+        words = f"stopped after step {trainer.steps_done}, which is saved; the same call with run_dir={path!r} goes on"
+        return KeyboardInterrupt(words)
     if code > 128:  # which the process would have ended at
         signal.raise_signal(code - 128)
     model = config.model.model
