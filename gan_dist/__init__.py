@@ -1,6 +1,8 @@
 """GAN training with Hugging Face Accelerate: the same numbers for every number of processes."""
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not see what _PUBLIC does
@@ -36,6 +38,8 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see what _PUBLI
     from gan_dist.storage.checkpoints import resume as resume
     from gan_dist.storage.saver import Saver as Saver
     from gan_dist.storage.weights import load_generator as load_generator
+    from gan_dist.training.notebook import train as train
+    from gan_dist.training.run import Run as Run
 
 __version__ = "0.1.0"
 
@@ -60,6 +64,8 @@ _PUBLIC = {
     "gan_dist.storage.checkpoints": "resume",
     "gan_dist.storage.saver": "Saver",
     "gan_dist.storage.weights": "load_generator",
+    "gan_dist.training.notebook": "train",
+    "gan_dist.training.run": "Run",
 }
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 __all__ = sorted(_MODULES)
@@ -73,3 +79,16 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
+
+
+class _Package(ModuleType):
+    """Keeps `train` the function: when somebody imports the command, gan_dist/train.py, Python gives this package an
+    attribute of that name, the module.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "train" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

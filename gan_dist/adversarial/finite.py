@@ -11,7 +11,7 @@ class Diverged(RuntimeError):
 
     def __init__(self, step: int, what: str) -> None:
         super().__init__(f"step {step}: {what}; lower learning rates may help")
-        self.step = step
+        self.step, self.what = step, what
 
 
 def check_finite(step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:

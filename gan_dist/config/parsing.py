@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from importlib.resources import files
 from pathlib import Path
@@ -53,9 +53,14 @@ def parse_options(args: Sequence[str], default: T, command: str = "train") -> T:
     if unknown and not unknown[0].startswith("-"):
         raise UserError(f"the word {unknown[0]!r} belongs to no option; see --help")
     if unknown:
-        near = difflib.get_close_matches(unknown[0], ["--" + name for name in default.to_dict()], n=1)
-        raise UserError(f"unknown option {unknown[0]}; " + (f"did you mean {near[0]}?" if near else "see --help"))
+        raise unknown_option(unknown[0], default.to_dict())
     return options
+
+
+def unknown_option(option: str, names: Iterable[str]) -> UserError:
+    """The error for an --option that is none of `names`."""
+    near = difflib.get_close_matches(option, ["--" + name for name in names], n=1)
+    return UserError(f"unknown option {option}; " + (f"did you mean {near[0]}?" if near else "see --help"))
 
 
 def read_recipe(recipe: str, default: T) -> T:
@@ -74,19 +79,26 @@ def read_recipe(recipe: str, default: T) -> T:
         raise UserError(f"--recipe {recipe}: cannot be read as yaml ({reason(error)}); mend the file") from None
     if not isinstance(options, dict):
         raise UserError(f"--recipe {recipe}: must hold lines `option: value`; see `--print-config` for one")
-    args = ["--recipe", Path(recipe).stem]  # the file's own `recipe`, if it has one, comes later and wins
-    switches = [option for option, (kind, _) in _kinds(default).items() if kind is bool]
-    for name, value in options.items():
-        option = "--" + str(name).replace("_", "-")
-        if option in switches and str(value).lower() in SWITCH:
-            args.append(option if SWITCH[value.lower()] else f"--no-{option[2:]}")
-        else:
-            words = value if isinstance(value, list) else [value]
-            args += [option, *("None" if str(word).lower() in NULL else str(word) for word in words)]
+    # The file's own `recipe`, if it has one, comes later and wins.
+    args = ["--recipe", Path(recipe).stem, *as_words(options, default)]
     try:
         return parse_options(args, default)
     except UserError as error:
         raise UserError(f"--recipe {recipe}: {error}") from None
+
+
+def as_words(options: Mapping[Any, Any], default: Options) -> list[str]:
+    """{option: value} as the words of a command line; names may have underscores, values be words."""
+    words = []
+    switches = [option for option, (kind, _) in _kinds(default).items() if kind is bool]
+    for name, value in options.items():
+        option = "--" + str(name).replace("_", "-")
+        if option in switches and str(value).lower() in SWITCH:
+            words.append(option if SWITCH[str(value).lower()] else f"--no-{option[2:]}")
+        else:
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [option, *("None" if str(each).lower() in NULL else str(each) for each in values)]
+    return words
 
 
 def _kinds(options: Options) -> dict[str, tuple[type, bool]]:

@@ -1,5 +1,6 @@
 """Sets up the processes of a job, and checks that they form one."""
 
+import itertools
 import logging
 import os
 import time
@@ -24,6 +25,7 @@ PULSE_SECONDS = 1.0
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+_times = itertools.count()  # that this process has joined a job
 
 
 def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float = 10) -> Accelerator:
@@ -36,7 +38,7 @@ def make_accelerator(mixed_precision: str | None = None, timeout_minutes: float 
     if not cpu and torch.cuda.is_available():
         _check_own_gpu()
     timeout = timedelta(minutes=timeout_minutes)
-    _join_after_restart("nccl" if torch.cuda.is_available() and not cpu else "gloo", timeout)
+    _join_again("nccl" if torch.cuda.is_available() and not cpu else "gloo", timeout)
     store = choose_interface(timeout)
     accelerator = Accelerator(
         mixed_precision=mixed_precision,
@@ -80,21 +82,24 @@ def _check_precision(accelerator: Accelerator) -> None:
             logger.warning("--mixed-precision bf16: %s", words)
 
 
-def _join_after_restart(backend: str, timeout: timedelta) -> None:
-    """Join the job of a launcher's second or later try, on one machine, before Accelerate does.
+def _join_again(backend: str, timeout: timedelta) -> None:
+    """Join the job of a launcher's second or later try, or once more in this process, on one machine, before Accelerate
+    does.
 
     torch's elastic launcher keeps one store for all tries, where the addresses of dead processes are still to be found:
-    a process that reads one before its new owner has written it fails to connect. So each try has keys of its own.
+    a process that reads one before its new owner has written it fails to connect. So each time has keys of its own.
     """
     environment = os.environ
-    restarts = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    restarts, number = environment.get("TORCHELASTIC_RESTART_COUNT", "0"), next(_times)
     on_one_machine = environment.get("LOCAL_WORLD_SIZE") == environment.get("WORLD_SIZE")
-    if restarts == "0" or not on_one_machine or environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+    if (restarts, number) == ("0", 0) or not on_one_machine:
+        return
+    if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or dist.is_initialized():
         return
     store = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), timeout=timeout)
     dist.init_process_group(
         backend,
-        store=dist.PrefixStore(f"restart_{restarts}", store),
+        store=dist.PrefixStore(f"restart_{restarts}_{number}", store),
         rank=int(environment["RANK"]),
         world_size=int(environment["WORLD_SIZE"]),
         timeout=timeout,

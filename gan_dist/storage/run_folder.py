@@ -87,6 +87,11 @@ class RunFolder:
             if (other := (self.path / LOCK).read_text()) != self._owner:
                 raise UserError(f"run folder {self.path}: {other.strip()} trains in it now; this process ends")
 
+    def leave(self) -> None:
+        """Let another run enter, of this process as well."""
+        if self._lock:
+            self._lock.close()
+
     def _take_lock(self) -> None:
         lock = (self.path / LOCK).open("a+")
         # Where processes are restarted, one of the last try may still be saving, on another machine.

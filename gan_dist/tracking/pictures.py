@@ -13,28 +13,33 @@ from gan_dist.data.order import Stream, classes_in_turn, normal
 MAX_FRAMES = 60
 
 
-@torch.no_grad()
-def draw(generator: nn.Module, num: int, seed: int, label: int | None = None) -> Tensor:
-    """Images [num, C, H, W] of a generator that `load_generator` gave: of one label, or of all in turn."""
-    (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim).float()  # type: ignore[arg-type]
+def draw(generator: nn.Module, num: int, seed: int = 0, digit: int | None = None) -> Tensor:
+    """Images [num, C, H, W] in [-1, 1] of what `load_generator` gave: of all classes in turn, or of one."""
+    like = next(generator.parameters())
+    (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim)  # type: ignore[arg-type]
     labels = classes_in_turn(num, generator.num_classes)  # type: ignore[arg-type]
-    if label is not None:
-        labels = (torch.full((num,), label),)
-    images: Tensor = generator(noise, *labels)
-    return images
+    if digit is not None:
+        labels = (torch.full((num,), digit),)
+    with torch.no_grad():
+        return generator(noise.to(like), *(each.to(like.device) for each in labels))
 
 
-def save_grid(images: Tensor, file: Path) -> None:
-    """Write images [N, C, H, W] in [-1, 1], C 1 or 3, as one PNG, grey or RGB, row by row in a nearly square grid."""
+def grid(images: Tensor) -> Image.Image:
+    """Images [N, C, H, W] in [-1, 1], C 1 or 3 -> one picture, grey or RGB, row by row in a nearly square grid."""
     num, channels, height, width = images.shape
     columns = math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
     pixels = images.detach().add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
     cells = np.zeros((rows * columns, channels, height + 2, width + 2), dtype=np.uint8)
     cells[:num, :, 1:-1, 1:-1] = pixels
-    grid = cells.reshape(rows, columns, channels, height + 2, width + 2).transpose(0, 3, 1, 4, 2)
-    picture = grid.reshape(rows * (height + 2), columns * (width + 2), channels)
-    Image.fromarray(picture if channels == 3 else picture[..., 0]).save(file)
+    placed = cells.reshape(rows, columns, channels, height + 2, width + 2).transpose(0, 3, 1, 4, 2)
+    picture = placed.reshape(rows * (height + 2), columns * (width + 2), channels)
+    return Image.fromarray(picture if channels == 3 else picture[..., 0])
+
+
+def save_grid(images: Tensor, file: Path) -> None:
+    """Write the grid of images [N, C, H, W] in [-1, 1] as a PNG. Raises OSError, and ValueError for another ending."""
+    grid(images).save(file)
 
 
 def save_growth(pictures: Path, file: Path) -> bool:

@@ -25,10 +25,12 @@ class StopRequest:
     """Context in which the SIGNALS only ask for a stop; a second one ends the process at once.
 
     The signal may reach one process, some or all. Every process must call `agreed` after every step; one that does not
-    for timeout_minutes is taken for dead. device: where the steps are computed.
+    for timeout_minutes is taken for dead. device: where the steps are computed. may_exit: if not, a second signal
+    raises KeyboardInterrupt in place of ending a process that is not ours.
     """
 
-    def __init__(self, timeout_minutes: float, device: torch.device) -> None:
+    def __init__(self, timeout_minutes: float, device: torch.device, may_exit: bool = True) -> None:
+        self._may_exit = may_exit
         self.signum = 0  # what reached this process
         self.agreed_on = 0  # what all processes stop for
         self._since = 0.0
@@ -82,7 +84,9 @@ class StopRequest:
     def _request(self, signum: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.signum and now - self._since > 1:  # a launcher repeats at once what the terminal sends
-            os._exit(128 + signum)
+            if self._may_exit:
+                os._exit(128 + signum)
+            raise KeyboardInterrupt
         self._since = self._since if self.signum else now
         self.signum = signum
 

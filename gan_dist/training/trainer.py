@@ -49,6 +49,7 @@ class Trainer:
         self.data, self.batches, self.state, self.total_steps, frequencies = build(config, self.accelerator)
         self.steps_done = 0
         self.last_good = LastGood(self.state, self.accelerator.device, self.is_main)
+        self.diverged: Diverged | None = None  # why `run` gave 1
         self.samples = Samples(self.state.sampler, config, self.batches, 0 if frequencies is None else len(frequencies))
         self.quality = Quality(
             config,
@@ -87,12 +88,14 @@ class Trainer:
             if left_out := len(self.batches.images) % self.config.run.batch_size:
                 print(f"each epoch leaves out {left_out} images, which fill no batch", flush=True)
 
-    def run(self) -> int:
+    def run(self, may_exit: bool = True) -> int:
         """Train -> exit code: 0, 1 if a number is no longer finite, 3 if the last state could not be saved,
         128 + the signal's number after a signal (129 SIGHUP, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM).
+
+        may_exit: whether a second signal may end the process; if not it raises KeyboardInterrupt.
         """
         options = self.config.checkpoint
-        with StopRequest(options.timeout_minutes, self.accelerator.device) as stop:
+        with StopRequest(options.timeout_minutes, self.accelerator.device, may_exit) as stop:
             try:
                 is_finite = self._train(stop)
             except BaseException:
@@ -112,6 +115,7 @@ class Trainer:
             self._loop(stop)
             check_finite(self.steps_done, self.state.tensors())
         except Diverged as error:
+            self.diverged = error
             seen_at = self.steps_done, self._epoch()
             self.steps_done = self.last_good.go_before(error.step, self.batches) - 1
             if self.is_main and self.steps_done:

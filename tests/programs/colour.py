@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 
-from gan_dist import train
 from gan_dist.config.options import Config
 from gan_dist.data.dataset import Dataset
 from gan_dist.errors import exit_code
+from gan_dist.train import main
 from gan_dist.training import build
 
 
@@ -25,4 +25,4 @@ def pictures(config: Config) -> Dataset:
 
 if __name__ == "__main__":
     build.load_data = pictures
-    sys.exit(exit_code(train.main))
+    sys.exit(exit_code(main))

@@ -2,11 +2,11 @@
 
 import sys
 
-from gan_dist import train
 from gan_dist.errors import exit_code
 from gan_dist.models import linear
+from gan_dist.train import main
 
 if __name__ == "__main__":
     linear.Generator.__init__.__defaults__ = (100, 2, (1, 28, 28))
     linear.Discriminator.__init__.__defaults__ = (2, (1, 28, 28))
-    sys.exit(exit_code(train.main))
+    sys.exit(exit_code(main))

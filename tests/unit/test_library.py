@@ -128,6 +128,30 @@ def test_resume(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         resume(accelerator, __file__, tensors)
 
 
+@pytest.mark.seconds
+def test_run_is_what_its_folder_has(run_200: Path, tmp_path: Path) -> None:
+    run = gan_dist.Run(str(run_200))
+    assert repr(run) == f"Run({str(run_200)!r}), step 200"
+    assert [row["step"] for row in run.metrics] == [50, 100, 150, 200]
+    assert (run.generator.training, next(run.generator.parameters()).device.type) == (False, "cpu")
+    picture = run.show(10)
+    picture.save(tmp_path / "shown.png")
+    python("from gan_dist.generate import main; main()", str(run_200), "--num=10", f"--out={tmp_path / 'drawn.png'}")
+    assert (picture.mode, picture.size) == ("L", (120, 90))
+    assert (tmp_path / "shown.png").read_bytes() == (tmp_path / "drawn.png").read_bytes()
+    with pytest.raises(UserError, match="num 0: must be at least 1"):
+        run.show(0)
+    with pytest.raises(UserError, match="holds no run; name a folder that training has made"):
+        gan_dist.Run(tmp_path)
+
+
+def test_the_command_does_not_hide_the_function() -> None:
+    """Python would put the module gan_dist.train, the command, in the place of the function of that name."""
+    code = "import gan_dist.train; from gan_dist.train import main; print(main.__module__, gan_dist.train.__module__)"
+    assert python(code) == "gan_dist.train gan_dist.training.notebook\n"
+    assert python("import gan_dist; gan_dist.train = 3; print(gan_dist.train)") == "3\n"  # anything else may be set
+
+
 def test_processes_join_before_batchnorm_is_made_global(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="make the Accelerator first"):
