@@ -7,6 +7,7 @@ COMMANDS = {
     "train": "Train a GAN.",
     "generate": "Draw images from a trained generator.",
     "evaluate": "Measure the images of a generator against real ones.",
+    "demo": "Show a page to play with: samples, walks, directions of the noise, checkpoints of a run.",
     "download": "Download and verify a data set: what training needs of it, and test images.",
     "accelerate_config": "Name a config of accelerate launch that comes with this package, for --config_file.",
 }

@@ -65,8 +65,9 @@ def load_generator(path: str | Path, model: str | Path | None = None, which: str
     Of a run without final weights it is that of the newest sound checkpoint, which is logged. model: the file
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
-    It has `latent_dim`, `image_shape`, `num_classes` (0 without labels), `trained_on`, the name of a data set, and
-    `run_seed`; noise [N, latent_dim] and then labels [N] -> images [N, *image_shape] in [-1, 1]. Raises UserError.
+    It has `latent_dim`, `image_shape`, `num_classes` (0 without labels), `trained_on`, the name of a data set,
+    `run_seed` and `step`; noise [N, latent_dim] and then labels [N] -> images [N, *image_shape] in [-1, 1].
+    Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
     named = None if model is None else os.path.expanduser(model)
@@ -110,7 +111,7 @@ def _from_checkpoint(folder: Path, named: str | None) -> nn.Module:
         name = "average" if "average.safetensors" in state["files"] else "generator"
         verify_file(folder / f"{name}.safetensors", state["files"][f"{name}.safetensors"], tensors)
         load_into(folder, {name: tensors})
-    return _ready(generator, options)
+    return _ready(generator, {**options, "step": state["step"]})
 
 
 def _from_weights(folder: Path, named: str | None) -> nn.Module:
@@ -166,6 +167,7 @@ def _ready(generator: nn.Module, options: Mapping[str, Any]) -> nn.Module:
     """options: what is recorded of those of the run."""
     generator.trained_on = options.get("dataset")  # type: ignore[assignment]
     generator.run_seed = options.get("seed", 0)
+    generator.step = options.get("step", 0)
     generator.has_clusters = options.get("clusters") not in (None, "None")  # type: ignore[assignment]
     generator.float().eval()
     for name, tensor in generator.state_dict().items():

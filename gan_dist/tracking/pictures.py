@@ -14,15 +14,20 @@ MAX_FRAMES = 60
 
 def save_grid(images: Tensor, file: Path) -> None:
     """Write images [N, C, H, W] in [-1, 1], C 1 or 3, as one PNG, grey or RGB, row by row in a nearly square grid."""
+    grid(images).save(file)
+
+
+def grid(images: Tensor, columns: int | None = None) -> Image.Image:
+    """Images [N, C, H, W] in [-1, 1] as one, row by row. columns: None for a nearly square grid."""
     num, channels, height, width = images.shape
-    columns = math.ceil(math.sqrt(num))
+    columns = columns or math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
     pixels = images.detach().add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
     cells = np.zeros((rows * columns, channels, height + 2, width + 2), dtype=np.uint8)
     cells[:num, :, 1:-1, 1:-1] = pixels
-    grid = cells.reshape(rows, columns, channels, height + 2, width + 2).transpose(0, 3, 1, 4, 2)
-    picture = grid.reshape(rows * (height + 2), columns * (width + 2), channels)
-    Image.fromarray(picture if channels == 3 else picture[..., 0]).save(file)
+    picture = cells.reshape(rows, columns, channels, height + 2, width + 2).transpose(0, 3, 1, 4, 2)
+    picture = picture.reshape(rows * (height + 2), columns * (width + 2), channels)
+    return Image.fromarray(picture if channels == 3 else picture[..., 0])
 
 
 def save_growth(pictures: Path, file: Path) -> bool:
