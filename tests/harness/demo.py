@@ -54,6 +54,7 @@ def demo(run: Path) -> Iterator[str]:
             assert process.wait(timeout=4) == 0
         finally:
             process.kill()
+            process.wait()
             said = (folder / "log").read_text()
         assert "Traceback" not in said, said
         assert not list((folder / "temporary").iterdir())
