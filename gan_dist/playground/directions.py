@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gan_dist.data.noise import truncated
-from gan_dist.data.order import classes_in_turn
+from gan_dist.data.order import Stream, classes_in_turn, normal
 
 PIXELS = 1 << 21  # drawn to find out, about
 LEAST_PLACES, MOST_PLACES = 4, 64
@@ -26,7 +25,7 @@ def directions(generator: nn.Module, num: int) -> Tensor:
     labels = classes_in_turn(num_places, generator.num_classes)  # type: ignore[arg-type]
     products = torch.zeros(dim, dim, dtype=torch.float64)
     steps = NEAR * torch.cat([torch.eye(dim), -torch.eye(dim)])
-    for i, place in enumerate(truncated(0, num_places, dim).float()):
+    for i, place in enumerate(normal(0, Stream.SAMPLE, [0], num_places, dim)[0].float()):
         images = generator(place + steps, *(each[i].expand(2 * dim) for each in labels)).flatten(1).double()
         change = (images[:dim] - images[dim:]) / (2 * NEAR)
         products += change @ change.T

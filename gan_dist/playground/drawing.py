@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_dist.tracking.pictures import grid
+from gan_dist.tracking.pictures import as_grid, as_picture, to_bytes
 
 SMALL, LARGE = 112, 420  # pixels of an image among others and of one alone, about
 
@@ -18,9 +18,7 @@ def draw(generator: nn.Module, noise: Tensor, label: int | None = None, columns:
     num: int = generator.num_classes  # type: ignore[assignment]
     places = torch.arange(len(noise))
     labels = ((places % num if label is None else torch.full_like(places, label)),) if num else ()
-    images = generator(noise.float(), *labels)
-    picture = grid(images, columns)
-    if len(images) == 1:
-        picture = picture.crop((1, 1, picture.width - 1, picture.height - 1))
-    scale = max(1, round((LARGE if len(images) == 1 else SMALL) / images.shape[-1]))
+    pixels = to_bytes(generator(noise.float(), *labels))
+    picture = as_picture(pixels[0]) if len(pixels) == 1 else as_grid(pixels, columns)
+    scale = max(1, round((LARGE if len(pixels) == 1 else SMALL) / pixels.shape[2]))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)

@@ -9,7 +9,8 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from gan_dist.data.noise import between, truncated
+from gan_dist.drawing.images import Drawing
+from gan_dist.drawing.walk import on_sphere
 from gan_dist.playground.controls import ALL, LIVE, class_picker, new_seeds, picture, seed_box
 from gan_dist.playground.directions import directions
 from gan_dist.playground.drawing import draw
@@ -81,11 +82,11 @@ class _Page:
 
         def show(name: str, cut: float, label: int, first: int, last: int, part: float) -> Image:
             ends = self._noise(first, cut), self._noise(last, cut)
-            return self._draw(name, between(*ends, torch.tensor([[float(part)]])), label)
+            return self._draw(name, on_sphere(*ends, torch.tensor([[float(part)]])), label)
 
         def show_all(name: str, cut: float, label: int, first: int, last: int) -> list[Image]:
             ends = self._noise(first, cut), self._noise(last, cut)
-            every = between(*ends, torch.linspace(0, 1, COLUMNS).unsqueeze(1))
+            every = on_sphere(*ends, torch.linspace(0, 1, COLUMNS).unsqueeze(1))
             return [*(self._draw(name, each, label) for each in ends), self._draw(name, every, label, COLUMNS)]
 
         inputs = [self.chosen, self.cut, label, *seeds]
@@ -136,7 +137,7 @@ class _Page:
 
     def _noise(self, seed: int | None, cut: float, num: int = 1) -> Tensor:
         limit = None if cut >= UNCUT else max(cut, LEAST_CUT)
-        return truncated(int(seed or 0) % SEEDS, num, self.latent_dim, limit).float()
+        return Drawing(self.any, int(seed or 0) % SEEDS, truncation=limit).noise(range(num)).float()
 
     def _draw(self, name: str, noise: Tensor, label: int, columns: int = 1) -> Image:
         return draw(self.generators[name], noise, None if label == ALL else label, columns)

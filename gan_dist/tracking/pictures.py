@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -14,20 +15,28 @@ MAX_FRAMES = 60
 
 def save_grid(images: Tensor, file: Path) -> None:
     """Write images [N, C, H, W] in [-1, 1], C 1 or 3, as one PNG, grey or RGB, row by row in a nearly square grid."""
-    grid(images).save(file)
+    as_grid(to_bytes(images)).save(file)
 
 
-def grid(images: Tensor, columns: int | None = None) -> Image.Image:
-    """Images [N, C, H, W] in [-1, 1] as one, row by row. columns: None for a nearly square grid."""
-    num, channels, height, width = images.shape
+def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Images [N, C, H, W] in [-1, 1] -> uint8 [N, H, W, C]."""
+    return images.detach().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def as_grid(pixels: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
+    """uint8 [N, H, W, C] -> one picture, row by row. columns: None for a nearly square grid."""
+    num, height, width, channels = pixels.shape
     columns = columns or math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
-    pixels = images.detach().add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
-    cells = np.zeros((rows * columns, channels, height + 2, width + 2), dtype=np.uint8)
-    cells[:num, :, 1:-1, 1:-1] = pixels
-    picture = cells.reshape(rows, columns, channels, height + 2, width + 2).transpose(0, 3, 1, 4, 2)
-    picture = picture.reshape(rows * (height + 2), columns * (width + 2), channels)
-    return Image.fromarray(picture if channels == 3 else picture[..., 0])
+    cells = np.zeros((rows * columns, height + 2, width + 2, channels), dtype=np.uint8)
+    cells[:num, 1:-1, 1:-1] = pixels
+    grid = cells.reshape(rows, columns, height + 2, width + 2, channels).swapaxes(1, 2)
+    return as_picture(grid.reshape(rows * (height + 2), columns * (width + 2), channels))
+
+
+def as_picture(pixels: NDArray[np.uint8]) -> Image.Image:
+    """uint8 [H, W, C], C 1 or 3 -> a grey or RGB picture."""
+    return Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
 
 
 def save_growth(pictures: Path, file: Path) -> bool:

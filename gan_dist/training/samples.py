@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches
-from gan_dist.data.noise import between
 from gan_dist.data.order import Stream, classes_in_turn, normal
+from gan_dist.drawing.walk import on_sphere
 from gan_dist.models._behaviour import looking
 
 INTERPOLATION_STEPS = 8
@@ -35,9 +35,9 @@ class Samples:
         """Eight interpolations between two images, a row each -> images [64, C, H, W]."""
         start, end = self.noise(16).view(2, 8, 1, -1)
         part = torch.linspace(0, 1, INTERPOLATION_STEPS, dtype=start.dtype).view(1, -1, 1)
-        labels = classes_in_turn(len(start), self.num_classes)  # a row stays in its class
-        noise = between(start, end, part).flatten(0, 1)
-        return self._draw(noise, tuple(x.repeat_interleave(INTERPOLATION_STEPS) for x in labels))
+        between = on_sphere(start, end, part)
+        labels = classes_in_turn(len(between), self.num_classes)  # a row stays in its class
+        return self._draw(between.flatten(0, 1), tuple(x.repeat_interleave(INTERPOLATION_STEPS) for x in labels))
 
 
 def diversity(fake: Tensor, real: Tensor) -> float | None:

@@ -18,7 +18,7 @@ from gradio_client import Client
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
-from gan_dist.data.noise import truncated
+from gan_dist.drawing.images import Drawing
 from gan_dist.models.dcgan import Generator
 from gan_dist.playground.drawing import draw
 from gan_dist.playground.generators import load_all
@@ -71,11 +71,11 @@ def test_page_over_http(run: Path, page: str) -> None:
 
     generator = load_generator(run)
     for seed, cut, label in ((0, 4, -1), (5, 4, 7), (5, 0.5, 7)):
-        noise = truncated(seed, 60, 16, None if cut == 4 else cut)
+        noise = Drawing(generator, seed, truncation=None if cut == 4 else cut).noise(range(60))
         expected = draw(generator, noise, None if label == -1 else label, columns=10)
         (found,) = shown(LAST, cut, label, seed, of="samples")
         assert np.array_equal(found, pixels(expected))
-    one, other = (pixels(draw(generator, truncated(seed, 1, 16), 7)) for seed in (1, 2))
+    one, other = (pixels(draw(generator, Drawing(generator, seed).noise(range(1)), 7)) for seed in (1, 2))
     assert np.array_equal(shown(LAST, 4, 7, 1, 2, 0, of="walk")[0], one)
     assert np.array_equal(shown(LAST, 4, 7, 1, 2, 1, of="walk")[0], other)
     assert [len(strip) for strip in shown(LAST, 4, 7, 1, 2, of="strip")] == [420, 420, 120]

@@ -1,23 +1,9 @@
-"""Truncated noise, and the directions that change images most."""
+"""The directions of the noise that change images most."""
 
 import torch
 from torch import Tensor, nn
 
-from gan_dist.data.noise import truncated
-from gan_dist.data.order import Stream, normal
 from gan_dist.playground.directions import directions
-
-
-def test_truncated() -> None:
-    (whole,) = normal(7, Stream.SAMPLE, [0], 2000, 8)
-    assert torch.equal(truncated(7, 2000, 8), whole)
-    cut = truncated(7, 2000, 8, 0.5)
-    within = whole.abs() <= 0.5
-    assert torch.equal(cut[within], whole[within])
-    assert cut.abs().max() <= 0.5
-    assert cut[~within].unique().numel() == (~within).sum()  # drawn, not clamped
-    assert abs(cut[~within].std() - cut[within].std()) < 0.01  # and as likely as those that were within
-    assert torch.equal(truncated(7, 10, 8, 0.5), cut[:10])
 
 
 class Stretching(nn.Module):
