@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see what _PUBLI
     from gan_dist.distributed.batchnorm import MinibatchStd as MinibatchStd
     from gan_dist.distributed.batchnorm import make_global as make_global
     from gan_dist.distributed.processes import make_accelerator as make_accelerator
+    from gan_dist.drawing.images import Drawing as Drawing
     from gan_dist.errors import UserError as UserError
     from gan_dist.storage.checkpoints import resume as resume
     from gan_dist.storage.saver import Saver as Saver
@@ -60,6 +61,7 @@ _PUBLIC = {
     "gan_dist.data.order": "Stream image_indices normal seed_of_networks uniform",
     "gan_dist.distributed.batchnorm": "MinibatchStd make_global",
     "gan_dist.distributed.processes": "make_accelerator",
+    "gan_dist.drawing.images": "Drawing",
     "gan_dist.errors": "UserError",
     "gan_dist.storage.checkpoints": "resume",
     "gan_dist.storage.saver": "Saver",

@@ -9,16 +9,28 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+MANY = 100  # files: a disk syncs all that is new in the time that it takes for a few single ones
+
 
 def write_file(file: Path, content: bytes | memoryview) -> None:
     """Write a file in place of an old one, if there is one. Raises OSError.
 
     Processes on several machines may write the same file at once: the last one wins.
     """
+    with new_file(file) as new:
+        new.write_bytes(content)
+
+
+@contextlib.contextmanager
+def new_file(file: Path) -> Iterator[Path]:
+    """The name of a file to write, which takes the place of `file` at the end, unless there is an exception.
+
+    Raises OSError.
+    """
     # Two containers may share the folder and the number of a process.
     new = file.with_name(f".new_{file.name}.{socket.gethostname()}.{secrets.token_hex(4)}")
     try:
-        new.write_bytes(content)
+        yield new
         move(new, file)
     finally:
         with contextlib.suppress(OSError):
@@ -36,8 +48,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
     try:
         new.mkdir()  # not its parents: where a disk has vanished, nothing may be written in its place
         yield new
-        for path in new.rglob("*"):
-            _sync(path)
+        paths = list(new.rglob("*"))
+        if len(paths) > MANY:
+            os.sync()
+        else:
+            for path in paths:
+                _sync(path)
         _sync(new)
         if folder.exists():
             os.replace(folder, old)

@@ -11,6 +11,7 @@ COMMANDS = {
     "compare": "Show what differs between runs: options, figures, time, curves.",
     "export": "Write a trained generator as an ONNX file, and compare its images with PyTorch's.",
     "hub": "Publish a run on the Hugging Face Hub, with a model card.",
+    "demo": "Show a page to play with: samples, walks, directions of the noise, checkpoints of a run.",
     "download": "Download and verify a data set: what training needs of it, and test images.",
     "accelerate_config": "Name a config of accelerate launch that comes with this package, for --config_file.",
 }

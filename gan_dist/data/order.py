@@ -32,6 +32,7 @@ class Stream(IntEnum):
     STEP = 5
     CLASSES = 6
     MIRROR = 7
+    TRUNCATION = 8
 
 
 def _words(seed: int, stream: Stream, block: int, num_blocks: int) -> NDArray[np.uint64]:

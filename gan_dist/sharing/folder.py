@@ -15,6 +15,7 @@ from torch import nn
 from gan_dist import models
 from gan_dist.data.dataset import NAMES
 from gan_dist.data.sources import SOURCES
+from gan_dist.drawing.images import Drawing
 from gan_dist.errors import UserError, reason
 from gan_dist.evaluation.evaluator import describe
 from gan_dist.evaluation.features import IMAGE_SHAPE, load_extractor
@@ -25,7 +26,6 @@ from gan_dist.storage.run_folder import CODE, OPTIONS
 from gan_dist.storage.tensors import save
 from gan_dist.storage.weights import load_generator
 from gan_dist.tracking.names import EVAL, MEASURED
-from gan_dist.tracking.pictures import draw, save_grid
 
 NEEDED = ("batch-size", "dataset", "eval-images", "objective")  # options that the card tells
 
@@ -53,7 +53,7 @@ def fill(folder: Path, run: Path, name: str, which: str, model: str | None) -> N
         bare["model"] = CODE
         shutil.copyfile(run / CODE, folder / CODE)
     (folder / OPTIONS).write_text(yaml.safe_dump(bare, sort_keys=False))
-    save_grid(draw(generator, NUM_IMAGES, 0), folder / PICTURE)
+    Drawing(generator).picture(NUM_IMAGES).save(folder / PICTURE)
     evaluation = _evaluation(rows, int(metadata["step"]), options, generator)
     if evaluation:
         (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")

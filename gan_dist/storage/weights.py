@@ -75,7 +75,7 @@ def load_generator(
     or module of networks that are not of this package; their code is run only if it is named here (RUN/model.py is a
     copy of it). which: "last", or "best" for the one that did best in the evaluations of a run.
     It has `latent_dim`, `image_shape`, `num_classes` (0 without labels), `trained_on`, the name of a data set,
-    `run_seed` and `recorded`, a dict of what is known of its training, without paths of this machine; noise
+    `run_seed`, `step` and `recorded`, a dict of what is known of its training, without paths of this machine; noise
     [N, latent_dim] and then labels [N] -> images [N, *image_shape] in [-1, 1]. Raises UserError.
     """
     folder = Path(os.path.expanduser(path))
@@ -185,6 +185,7 @@ def _ready(generator: nn.Module, options: Mapping[str, Any]) -> nn.Module:
     """options: what is recorded of those of the run."""
     generator.trained_on = options.get("dataset")  # type: ignore[assignment]
     generator.run_seed = options.get("seed", 0)
+    generator.step = options.get("step", 0)
     generator.has_clusters = options.get("clusters") not in (None, "None")  # type: ignore[assignment]
     recorded = {name: str(options[name]) for name in RECORDED if options.get(name) not in (None, "None")}
     generator.recorded = _without_paths(recorded)  # type: ignore[assignment]

@@ -4,42 +4,37 @@ import math
 from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
-
-from gan_dist.data.order import Stream, classes_in_turn, normal
+from torch import Tensor
 
 MAX_FRAMES = 60
 
 
-def draw(generator: nn.Module, num: int, seed: int = 0, digit: int | None = None) -> Tensor:
-    """Images [num, C, H, W] in [-1, 1] of what `load_generator` gave: of all classes in turn, or of one."""
-    like = next(generator.parameters())
-    (noise,) = normal(seed, Stream.SAMPLE, [0], num, generator.latent_dim)  # type: ignore[arg-type]
-    labels = classes_in_turn(num, generator.num_classes)  # type: ignore[arg-type]
-    if digit is not None:
-        labels = (torch.full((num,), digit),)
-    with torch.no_grad():
-        return generator(noise.to(like), *(each.to(like.device) for each in labels))
-
-
-def grid(images: Tensor) -> Image.Image:
-    """Images [N, C, H, W] in [-1, 1], C 1 or 3 -> one picture, grey or RGB, row by row in a nearly square grid."""
-    num, channels, height, width = images.shape
-    columns = math.ceil(math.sqrt(num))
-    rows = math.ceil(num / columns)
-    pixels = images.detach().add(1).mul(127.5).round().clamp(0, 255).byte().cpu().numpy()
-    cells = np.zeros((rows * columns, channels, height + 2, width + 2), dtype=np.uint8)
-    cells[:num, :, 1:-1, 1:-1] = pixels
-    placed = cells.reshape(rows, columns, channels, height + 2, width + 2).transpose(0, 3, 1, 4, 2)
-    picture = placed.reshape(rows * (height + 2), columns * (width + 2), channels)
-    return Image.fromarray(picture if channels == 3 else picture[..., 0])
-
-
 def save_grid(images: Tensor, file: Path) -> None:
-    """Write the grid of images [N, C, H, W] in [-1, 1] as a PNG. Raises OSError, and ValueError for another ending."""
-    grid(images).save(file)
+    """Write images [N, C, H, W] in [-1, 1], C 1 or 3, as one PNG, grey or RGB, row by row in a nearly square grid."""
+    as_grid(to_bytes(images)).save(file)
+
+
+def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Images [N, C, H, W] in [-1, 1] -> uint8 [N, H, W, C]."""
+    return images.detach().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def as_grid(pixels: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
+    """uint8 [N, H, W, C] -> one picture, row by row. columns: None for a nearly square grid."""
+    num, height, width, channels = pixels.shape
+    columns = columns or math.ceil(math.sqrt(num))
+    rows = math.ceil(num / columns)
+    cells = np.zeros((rows * columns, height + 2, width + 2, channels), dtype=np.uint8)
+    cells[:num, 1:-1, 1:-1] = pixels
+    grid = cells.reshape(rows, columns, height + 2, width + 2, channels).swapaxes(1, 2)
+    return as_picture(grid.reshape(rows * (height + 2), columns * (width + 2), channels))
+
+
+def as_picture(pixels: NDArray[np.uint8]) -> Image.Image:
+    """uint8 [H, W, C], C 1 or 3 -> a grey or RGB picture."""
+    return Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
 
 
 def save_growth(pictures: Path, file: Path) -> bool:

@@ -42,8 +42,8 @@ class Run:
 
     def show(self, num: int = 64, seed: int = 0) -> "Image":
         """A picture of `num` images of the generator, of all classes in turn; a notebook shows it. Raises UserError."""
-        from gan_dist.tracking.pictures import draw, grid
+        from gan_dist.drawing.images import Drawing
 
         if num < 1:
             raise UserError(f"num {num}: must be at least 1")
-        return grid(draw(self.generator, num, seed))
+        return Drawing(self.generator, seed).picture(num)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from gan_dist.config.options import Config
 from gan_dist.data.batches import Batches
 from gan_dist.data.order import Stream, classes_in_turn, normal
+from gan_dist.drawing.walk import on_sphere
 from gan_dist.models._behaviour import looking
 
 INTERPOLATION_STEPS = 8
@@ -31,16 +32,10 @@ class Samples:
         return normal(self.config.run.seed, Stream.SAMPLE, [0], num, self.config.model.latent_dim)[0]
 
     def interpolation(self) -> Tensor:
-        """Eight interpolations between two images, a row each -> images [64, C, H, W].
-
-        Along great circles, as normal noise lies near a sphere: White, "Sampling generative networks", 2016.
-        """
+        """Eight interpolations between two images, a row each -> images [64, C, H, W]."""
         start, end = self.noise(16).view(2, 8, 1, -1)
         part = torch.linspace(0, 1, INTERPOLATION_STEPS, dtype=start.dtype).view(1, -1, 1)
-        angle = torch.acos(torch.cosine_similarity(start, end, dim=-1).clamp(-1, 1)).unsqueeze(-1)
-        on_circle = (torch.sin((1 - part) * angle) * start + torch.sin(part * angle) * end) / torch.sin(angle)
-        # Where both lie on one line through zero, as all do with one dimension, no circle leads from one to the other.
-        between = torch.where(torch.sin(angle) > 1e-6, on_circle, torch.lerp(start, end, part))
+        between = on_sphere(start, end, part)
         labels = classes_in_turn(len(between), self.num_classes)  # a row stays in its class
         return self._draw(between.flatten(0, 1), tuple(x.repeat_interleave(INTERPOLATION_STEPS) for x in labels))
 

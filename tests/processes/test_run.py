@@ -89,29 +89,6 @@ def test_pictures_show_something(run_200: Path) -> None:
     assert Image.open(run_200 / "curves.png").size == (960, 720)
 
 
-def test_last_picture_is_what_the_weights_draw(run_200: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "digits.png"
-    command = [sys.executable, "-m", "gan_dist.generate", run_200, "--num", "10", "--out", picture]
-    done = subprocess.run([str(word) for word in command], check=True, cwd=ROOT, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == (f"{picture}\n", "")
-    assert picture.read_bytes() == (run_200 / "img" / "fake_00000200.png").read_bytes()
-
-
-def test_generate_tells_what_is_wrong(tmp_path: Path) -> None:
-    for args, words in (
-        ([str(tmp_path)], "no generator there"),
-        (["x", "--num", "0"], "--num 0: must be at least 1"),
-        (["x", "--num", "1.5"], "--num 1.5: must be a whole number"),
-        (["x", "--seed", "-1"], "--seed -1: must be"),
-        (["x", "--out", f"{tmp_path}/gone/x.png"], f"--out {tmp_path}/gone/x.png: there is no folder {tmp_path}/gone"),
-        (["x", "--sed", "1e1", "y"], "y; see --help"),
-    ):
-        command = [sys.executable, "-m", "gan_dist.generate", *args]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-        assert words in done.stderr
-
-
 def test_weights_load_everywhere(run_200: Path) -> None:
     generator = gan_dist.load_generator(run_200)
     assert not generator.training

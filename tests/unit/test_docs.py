@@ -103,6 +103,14 @@ def test_load_generator(run_200: Path) -> None:
     assert names["images"].abs().max() <= 1
 
 
+@pytest.mark.seconds
+def test_drawing(run_200: Path) -> None:
+    (code,) = (block for block in blocks("python") if "gan_dist.Drawing(" in block)
+    names: dict[str, Any] = {}
+    exec(code.replace("runs/NAME", str(run_200)), names)
+    assert (names["images"].shape, names["images"].dtype, names["labels"]) == ((64, 28, 28, 1), np.uint8, None)
+
+
 def test_batches_of_pure_functions() -> None:
     (code,) = (block for block in blocks("python") if "def batch(" in block)
     names: dict[str, Any] = {}
