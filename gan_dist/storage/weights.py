@@ -157,7 +157,8 @@ def _make(recorded: object, recorded_version: str | None, named: str | None, arg
     module = models.load(named or recorded)
     if recorded_version and recorded_version != models.version(module):
         logger.warning("%s is not what it was when these weights were made", named or recorded)
-    generator = models.build(module.Generator, arguments)
+    with torch.random.fork_rng(devices=[]):  # somebody's script may draw numbers of its own before and after
+        generator = models.build(module.Generator, arguments)
     if not hasattr(generator, "latent_dim"):
         generator.latent_dim = arguments["latent_dim"]
     generator.num_classes = arguments.get("num_classes", 0)

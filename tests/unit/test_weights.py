@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from gan_dist.models import linear
-from gan_dist.storage.weights import save_weights
+from gan_dist.storage.weights import load_generator, save_weights
 
 METADATA = {"model": "linear", "dataset": "/home/me/[cats]: mine", "recipe": "linear", "seed": "0", "step": "1"}
 
@@ -65,3 +65,11 @@ def test_weights_that_no_file_can_hold_change_nothing(tmp_path: Path) -> None:
         save_weights(nn.Linear(2, 2, dtype=torch.complex128), tmp_path / "generator", METADATA, "generator")
     assert (tmp_path / "generator" / "model.safetensors").read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["generator"]
+
+
+def test_loading_draws_no_random_numbers_of_the_script(tmp_path: Path) -> None:
+    metadata = METADATA | {"arguments": '{"latent_dim": 7}'}
+    save_weights(linear.Generator(latent_dim=7), tmp_path / "generator", metadata, "generator")
+    before = torch.get_rng_state()
+    load_generator(tmp_path / "generator")
+    assert torch.equal(before, torch.get_rng_state())
