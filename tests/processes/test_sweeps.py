@@ -74,6 +74,6 @@ def test_run_that_is_stopped_saves_and_ends(tmp_path: Path) -> None:
         said = sweep(tmp_path, server, "linear", "--epochs=1000", "--log-every=10", "--eval-every=0")
         (run,) = server.runs.values()
         assert run.exit_code == 143, said
-    (newest,) = newest_first(tmp_path / "runs" / run.display_name / "checkpoints")
+    newest, *_ = newest_first(tmp_path / "runs" / run.display_name / "checkpoints")
     rows = read_rows(tmp_path / "runs" / run.display_name / "metrics.jsonl")
     assert int(newest.name.removeprefix("step_")) >= rows[-1]["step"] > 0
