@@ -337,6 +337,7 @@ def test_resume_never_and_from_a_checkpoint(run: Path, run_60: Path, data_args: 
     )
 
 
+@pytest.mark.slow
 def test_resume_from_nothing_makes_nothing(run: Path, data_args: list[str], tmp_path: Path) -> None:
     """Neither a word nor an empty folder nor a damaged checkpoint; and the error names no option that was not given."""
     (tmp_path / "empty").mkdir()
@@ -356,6 +357,7 @@ def test_resume_from_nothing_makes_nothing(run: Path, data_args: list[str], tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_going_back_is_a_decision(run: Path, data_args: list[str]) -> None:
     """Later checkpoints are kept and not resumed, and dashboards, where steps only grow, get another run."""
     checkpoints, old_id = run / "checkpoints", (run / ".id").read_text()
@@ -395,6 +397,7 @@ def test_going_back_killed_at_any_rename(run: Path, monkeypatch: pytest.MonkeyPa
         assert newest_first(copy)[0].name == ("step_00000040" if renames == 2 else "step_00000060")
 
 
+@pytest.mark.slow
 def test_run_is_resumed_by_its_name(run: Path, data_args: list[str], tmp_path: Path) -> None:
     """--resume RUN goes on from its newest checkpoint, in it or in another folder; what is done is said to be done."""
     (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("tracker: none", "tracker: comet"))

@@ -31,6 +31,7 @@ def pack(folder: Path) -> list[str]:
     return [sys.executable, "-m", "gan_dist.download", *unlabelled]
 
 
+@pytest.mark.slow
 def test_killed_packer_leaves_nothing_half_made(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache/gan_dist/pictures"
     killed = start_command(pack(folder))
@@ -49,6 +50,7 @@ def test_killed_packer_leaves_nothing_half_made(folder: Path, tmp_path: Path) ->
     assert np.array_equal(images, np.broadcast_to(images[0], images.shape))
 
 
+@pytest.mark.slow
 def test_two_at_once(folder: Path) -> None:
     jobs = [start_command(pack(folder)) for _ in range(2)]
     words = [job.communicate(timeout=120)[0] for job in jobs]

@@ -38,6 +38,7 @@ def test_warnings_that_cannot_be_written(ending: str, run_200: Path, data_args: 
         assert file.is_dir() or b"is skipped" not in file.read_bytes()
 
 
+@pytest.mark.slow
 def test_full_disk_under_the_log(data_args: list[str], tmp_path: Path) -> None:
     """Words come again once there is room again."""
     with small_disk(tmp_path / "disk", "64k") as disk:

@@ -38,6 +38,7 @@ def test_nohup_keeps_a_run_from_sighup(data_args: list[str], tmp_path: Path) -> 
     assert last_step(tmp_path / "run") == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_resumed_run_stops_soon_and_may_take_long_to_close(num_processes: int) -> None:
     """The first ask after a resume must not divide by all the steps ever done: it waited for 80 steps, 4 s."""

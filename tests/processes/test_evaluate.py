@@ -51,12 +51,14 @@ def test_run(run_200: Path, tmp_path: Path) -> None:
     assert other["frechet_distance"] != report["frechet_distance"]
 
 
+@pytest.mark.slow
 def test_checkpoint_and_weights_are_the_same_generator(run_200: Path) -> None:
     (checkpoint,) = (run_200 / "checkpoints").glob("step_00000200")
     reports = [evaluate(path, "--num", 100, "--json").stdout for path in (checkpoint, run_200 / "generator")]
     assert json.loads(reports[0]) == json.loads(reports[1])
 
 
+@pytest.mark.slow
 def test_command_says_what_training_said(data_args: list[str], tmp_path: Path) -> None:
     """The same numbers, from the weights and from the checkpoint: with the noise, labels and seed of the run."""
     args = [*data_args, "--recipe", "mnist", "--batch-size", 16, "--eval-every", 1, "--eval-images", 300]

@@ -32,9 +32,8 @@ def test_errors_come_before_anything_is_made(data_args: list[str], tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["dcgan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("norms", "mixture"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dcgan", "norms", "mixture"])
 def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tmp_path: Path) -> None:
     args = ["--model", NETWORKS / f"{name}.py", "--batch-size", 8, "--dtype", "float64", "--max-steps", 10, *data_args]
     args += ["--sample-every", 4]
@@ -44,6 +43,7 @@ def test_number_of_processes_does_not_matter(name: str, data_args: list[str], tm
     assert generator(torch.randn(3, int(generator.latent_dim))).shape == (3, 1, 28, 28)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_layer_that_processes_do_not_share_is_told(data_args: list[str], tmp_path: Path) -> None:
     """Beside one that they share."""
     layers = "nn.Sequential(nn.Linear(784, 4), nn.BatchNorm1d(4), nn.Linear(4, 4), Local(4), nn.Linear(4, 1))"

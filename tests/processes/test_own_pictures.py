@@ -27,6 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mine"
 
 
+@pytest.mark.slow
 def test_number_of_processes_does_not_matter(folder: Path, tmp_path: Path) -> None:
     args = [*SMALL, "--dataset", folder, "--max-steps", 10]
     one, two = (train(num, tmp_path / str(num), *args) for num in (1, 2))
@@ -36,6 +37,7 @@ def test_number_of_processes_does_not_matter(folder: Path, tmp_path: Path) -> No
     assert str(tmp_path) not in card
 
 
+@pytest.mark.slow
 def test_colours_are_trained_on_measured_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("cats", "dogs"):

@@ -130,7 +130,8 @@ def test_clipping_of_a_run(data_args: list[str], tmp_path: Path) -> None:
     assert clipped[2]["loss_d"] != free[2]["loss_d"]
 
 
-@pytest.mark.parametrize("num_processes", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_processes", [1, 2])
 def test_accumulated_batch_is_the_batch(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--dtype", "float64", "--max-steps", 20]
     whole = train(1, tmp_path / "whole", *args)
@@ -145,7 +146,7 @@ def test_batchnorm_sees_the_same_part_on_any_number_of_processes(data_args: list
     assert largest_difference(one, two) < 1e-10
 
 
-@pytest.mark.parametrize("backend", ["no", "eager"])
+@pytest.mark.parametrize("backend", ["no", pytest.param("eager", marks=pytest.mark.slow)])
 def test_accumulated_gradients_travel_once(backend: str, data_args: list[str]) -> None:
     """Also with networks that accelerate's config has compiled."""
     sent = messages(*data_args, "--accumulate", 4, launcher=["--dynamo_backend", backend])["a step"]

@@ -58,6 +58,7 @@ def test_same_command_same_bits(data_args: list[str], tmp_path: Path) -> None:
         assert largest_difference(first, second) == 0
 
 
+@pytest.mark.slow
 def test_first_batch_is_the_same_set(data_args: list[str], tmp_path: Path) -> None:
     batches, options = [], ["--recipe", "mnist", "--augment", "cutout"]
     for n in (1, 2, 3, 4):

@@ -160,6 +160,7 @@ def test_damaged_config_of_a_network(content: bytes | None, run_200: Path, tmp_p
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_one_sample_of_one_number_and_one_row(data_args: list[str], tmp_path: Path) -> None:
     """What is undefined is left out: a diversity of one image, a great circle in one dimension. And an interval may be
     longer than memory.

@@ -282,12 +282,14 @@ def test_alert_on_a_run_that_fails(
     assert done.returncode == run.exit_code == (1 if title == "Not finite" else 0)
 
 
+@pytest.mark.slow
 def test_no_alert_on_a_run_that_does_well(server: WandbServer, wandb_args: list[object], tmp_path: Path) -> None:
     train(1, tmp_path / "run", *wandb_args)
     (run,) = server.runs.values()
     assert run.alerts == []
 
 
+@pytest.mark.slow
 def test_trackio_and_tensorboard(data_args: list[str], tmp_path: Path) -> None:
     """Both at once, killed and resumed: every step once."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -162,7 +162,9 @@ def test_run_that_was_killed_goes_on(server: WandbServer, start: Start) -> None:
     assert (run.upserts, run.exit_code) == (2, 0)
 
 
-@pytest.mark.parametrize("fault", ["fail", "drop", "delay", "stop"])
+@pytest.mark.parametrize(
+    "fault", ["drop", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("fail", "delay", "stop"))]
+)
 def test_all_rows_arrive_after_a_fault(server: WandbServer, start: Start, fault: str) -> None:
     client = start("""
 for step in range(20):
