@@ -158,7 +158,6 @@ class Trainer:
             is_last = step == self.total_steps
             if step % output.log_every == 0 or is_last:
                 self._log(meter, result)
-                self.last_good.keep(step)
             if step % output.sample_every == 0 or is_last:
                 self._sample(result)
             if self.quality.is_due(step, is_last):
@@ -175,6 +174,7 @@ class Trainer:
         numbers |= numerics.readings(self.accelerator.device)
         numbers["data_wait_ms"] = self.batches.take_wait() / meter.steps_read * 1e3
         self.tracker.log(self.steps_done, self._epoch(), numbers)
+        self.last_good.keep(self.steps_done)
 
     def _sample(self, result: StepResult) -> None:
         """Show samples and logits; every process must call it, as the logits are gathered from all."""

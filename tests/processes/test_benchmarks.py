@@ -41,6 +41,15 @@ def test_time_to_quality(data_args: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_reliability() -> None:
+    table = run("reliability.py", "--data-dir", DATA_DIR, "--stops", 1, "--trials", 2).splitlines()
+    pauses = [line.strip("| ").split(" | ") for line in table[2:5]]
+    assert [row[0] for row in pauses] == ["linear", "conv", "linear, hidden 6,600"]
+    assert all(float(cell.split()[0]) > 0 for row in pauses for cell in row[2:])
+    assert [line.split(" | ")[0] for line in table[-2:]] == ["| linear", "| conv"]
+
+
+@pytest.mark.slow
 def test_what_d_says(tmp_path: Path) -> None:
     try:
         for split in ("train", "test"):
