@@ -1,6 +1,7 @@
 """A step of a run from inside: `python -m gan_dist.replay RUN --step N`."""
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -65,7 +66,8 @@ def _report(replayed: "Replayed", step: int) -> dict[str, object]:
     inside, bad = replayed.inside, replayed.inside.first_bad()
     events = [{**event._asdict(), "numbers": event.numbers._asdict()} for event in inside.events]
     losses = {"loss_d": float(replayed.result.loss_d), "loss_g": float(replayed.result.loss_g)}
-    return {"step": step, "begun_at": replayed.begun_at, **losses, "events": events, "first_bad": bad}
+    known = {name: loss if math.isfinite(loss) else None for name, loss in losses.items()}  # JSON has no infinity
+    return {"step": step, "begun_at": replayed.begun_at, **known, "events": events, "first_bad": bad}
 
 
 def _table(replayed: "Replayed", step: int, out: Path) -> str:
@@ -93,7 +95,8 @@ def _table(replayed: "Replayed", step: int, out: Path) -> str:
         if gradient:
             numbers = gradient.numbers
             cells += f"{numbers.mean:17.3g}{numbers.deviation:11.3g}{numbers.largest:10.3g}"
-        lines.append(f"  {event.layer:30}{cells}")
+        bad = event.numbers.bad + (gradient.numbers.bad if gradient else 0)
+        lines.append(f"  {event.layer:30}{cells}" + (f"  {bad} not finite" if bad else ""))
     return "\n".join([*lines, "", _origin(inside.events, inside.first_bad()), f"{out}/real.png {out}/generated.png"])
 
 

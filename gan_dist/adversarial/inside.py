@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 
 class Numbers(NamedTuple):
-    """What can be said of a tensor in one row."""
+    """What can be said of a tensor in one row: of its numbers that are finite, 0 if none is."""
 
     mean: float
     deviation: float
@@ -100,7 +100,10 @@ class Recorder:
 
 
 def numbers_of(tensor: Tensor) -> Numbers:
-    """Mean, deviation and largest in float64; NaN where a number is."""
-    x = tensor.detach().double()
-    bad = int((~torch.isfinite(x)).sum())
-    return Numbers(float(x.mean()), float(x.std(correction=0)), float(x.abs().max()), bad, x.numel())
+    """Computed in float64."""
+    everything = tensor.detach().double().flatten()
+    x = everything[torch.isfinite(everything)]
+    bad = everything.numel() - x.numel()
+    if not x.numel():
+        return Numbers(0.0, 0.0, 0.0, bad, bad)
+    return Numbers(float(x.mean()), float(x.std(correction=0)), float(x.abs().max()), bad, everything.numel())

@@ -39,7 +39,7 @@ def test_a_run_of_two_processes_that_diverged(data_args: list[str], tmp_path: Pa
     python, *args = shlex.split(message.split("; ")[-1].removesuffix(" shows where it comes from"))
     assert (python, *args[:2]) == ("python", "-m", "gan_dist.replay")
     done = subprocess.run([sys.executable, *args, "--json"], capture_output=True, text=True, cwd=ROOT)
-    shown = json.loads(done.stdout)
+    shown = json.loads(done.stdout, parse_constant=pytest.fail)  # not even NaN
     step = shown["step"]
     assert 1 < step < 50
     assert shown["begun_at"] == step - 1  # the state before it is kept
