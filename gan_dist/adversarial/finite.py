@@ -15,17 +15,15 @@ class Diverged(RuntimeError):
 
 
 def check_finite(step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Raise Diverged if a tensor of {part: {name: tensor}} holds NaN or infinity."""
-    for part, group in tensors.items():
-        for name, tensor in group.items():
-            if not torch.isfinite(tensor).all():
-                raise Diverged(step, f"{part}'s {name} is not finite")
+    """Raise Diverged if a tensor of {part: {name: tensor}} holds NaN or infinity.
 
-
-def all_finite(tensors: Mapping[str, Mapping[str, Tensor]]) -> bool:
-    """Whether no tensor of {part: {name: tensor}} holds NaN or infinity. Waits for the device, once if all is well."""
-    numbers = [x.detach() for group in tensors.values() for x in group.values() if x.is_floating_point()]
+    Waits for the device once if all is well.
+    """
+    named = {f"{part}'s {name}": tensor.detach() for part, group in tensors.items() for name, tensor in group.items()}
     # NaN and infinity go through a sum, which is quick; that of large numbers may be infinite as well.
-    if torch.stack([x.sum().double() for x in numbers]).isfinite().all():
-        return True
-    return all(bool(torch.isfinite(x).all()) for x in numbers)
+    sums = [x.sum().abs().double() for x in named.values() if x.is_floating_point() or x.is_complex()]
+    if not sums or torch.stack([each.to(sums[0].device) for each in sums]).isfinite().all():
+        return
+    for name, tensor in named.items():
+        if not torch.isfinite(tensor).all():
+            raise Diverged(step, f"{name} is not finite")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gan_dist.adversarial.finite import Diverged, all_finite, check_finite
+from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.data.batches import Batches
 from gan_dist.training.state import TrainingState
 
@@ -19,8 +19,7 @@ class LastGood:
     def keep(self, step: int) -> None:
         """Copy the state after `step`. Waits for the device. Raises Diverged if a number in it is not finite."""
         tensors = self.state.tensors()
-        if not all_finite(tensors):
-            check_finite(step, tensors)  # which one it is
+        check_finite(step, tensors)
         self.step = step
         if not self.is_main:
             return

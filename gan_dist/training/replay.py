@@ -8,7 +8,7 @@ import torch
 from tqdm import trange
 
 from gan_dist import models
-from gan_dist.adversarial.finite import all_finite
+from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.inside import Recorder
 from gan_dist.adversarial.step import Batch, StepResult
 from gan_dist.config.resolve import parse
@@ -72,8 +72,11 @@ def replay(run: Path, step: int, options: Sequence[str] = ()) -> Replayed:
         begun_at = content["step"]
     for number in trange(begun_at + 1, step, desc=f"to step {step}", unit="step", disable=None):
         state.train(number, batches(number))
-        if not all_finite(state.tensors()):
-            raise UserError(f"--step {step}: weights were no longer finite after step {number}; take --step {number}")
+        try:
+            check_finite(number, state.tensors())
+        except Diverged:
+            words = f"weights were no longer finite after step {number}; take --step {number}"
+            raise UserError(f"--step {step}: {words}") from None
     batch = batches(step)
     with Recorder(state.generator, state.discriminator, bool(state.step.apart)) as inside:
         result = state.train(step, batch)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.amp import GradScaler
 
 from gan_dist import models
-from gan_dist.adversarial.finite import all_finite
+from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.objectives import discriminator_loss, generator_loss
 from gan_dist.adversarial.optimizer import ScaledOptimizer
 from gan_dist.adversarial.step import AdversarialStep, Batch
@@ -101,6 +101,7 @@ def test_update_of_g_leaves_d_alone(model: str) -> None:
 def test_one_number_that_is_not_finite_is_found(wrong: float) -> None:
     large = torch.full((4,), 3e38)  # whose sum is infinite
     tensors = {"a": {"x": large, "count": torch.tensor(1)}, "b": {"y": torch.zeros(2, 3, dtype=torch.float64)}}
-    assert all_finite(tensors)
+    check_finite(7, tensors)
     tensors["b"]["y"][1, 2] = wrong
-    assert not all_finite(tensors)
+    with pytest.raises(Diverged, match="step 7: b's y is not finite"):
+        check_finite(7, tensors)
