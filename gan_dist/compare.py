@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_dist.arguments import Parser
+from gan_dist.arguments import Parser, check_parent
 from gan_dist.config.parsing import read_whole
 from gan_dist.errors import UserError, exit_code
 from gan_dist.evaluation.floor import FILES, floor_of
@@ -39,10 +39,10 @@ def main() -> int:
     if epochs and min(epochs) < 1:
         raise UserError(f"--at {min(epochs)}: must be at least 1")
     picture = options.out and Path(os.path.expanduser(options.out))
-    if picture and not picture.parent.is_dir():
-        raise UserError(f"--out {options.out}: there is no folder {picture.parent}; make it, or name another")
-    if picture and picture.suffix != ".png":
-        raise UserError(f"--out {options.out}: must be the name of a .png file")
+    if picture:
+        check_parent("--out", options.out, picture)
+        if picture.suffix != ".png":
+            raise UserError(f"--out {options.out}: must be the name of a .png file")
     folders = _named([Path(os.path.expanduser(run)) for run in options.runs])
 
     from gan_dist.config.resolve import read_record  # here, so that --help and errors do not wait for them

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_dist.arguments import Parser
+from gan_dist.arguments import Parser, check_parent
 from gan_dist.config.parsing import read_whole
 from gan_dist.errors import UserError, exit_code
 from gan_dist.evaluation import LEAST_IMAGES
@@ -50,10 +50,10 @@ def main() -> int:
     seed = None if options.seed is None else _read_seed(options.seed)
     data_dir = os.path.expanduser(options.data_dir)
     picture = options.neighbours and Path(os.path.expanduser(options.neighbours))
-    if picture and not picture.parent.is_dir():
-        raise UserError(f"--neighbours {options.neighbours}: there is no folder {picture.parent}; make it")
-    if picture and picture.suffix != ".png":
-        raise UserError(f"--neighbours {options.neighbours}: must be the name of a .png file")
+    if picture:
+        check_parent("--neighbours", options.neighbours, picture)
+        if picture.suffix != ".png":
+            raise UserError(f"--neighbours {options.neighbours}: must be the name of a .png file")
 
     from gan_dist.data.dataset import name_of
     from gan_dist.evaluation.drawn import Drawn  # here, so that --help and errors do not wait for torch

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_dist import __version__, atomic
-from gan_dist.arguments import Parser
+from gan_dist.arguments import Parser, check_parent
 from gan_dist.errors import UserError, exit_code
 from gan_dist.invocation import COMMANDS, command
 
@@ -68,8 +68,7 @@ def _place(options: Namespace) -> Path:
     out = Path(os.path.expanduser(options.out))
     if out.suffix != ".onnx" or out.is_dir():
         raise UserError(f"--out {options.out}: must be the name of an .onnx file")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {options.out}: there is no folder {out.parent}; make it, or name another")
+    check_parent("--out", options.out, out)
     return out
 
 

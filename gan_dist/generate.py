@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_dist.arguments import Parser
+from gan_dist.arguments import Parser, check_parent
 from gan_dist.config.parsing import read_whole
 from gan_dist.errors import UserError, exit_code
 from gan_dist.invocation import COMMANDS, command
@@ -112,8 +112,7 @@ def _read_truncation(word: str) -> float:
 
 def _form(word: str, out: Path) -> str:
     """FOLDER, or the ending that says what is written. Raises UserError and OSError."""
-    if not out.parent.is_dir():
-        raise UserError(f"--out {word}: there is no folder {out.parent}; make it, or name another")
+    check_parent("--out", word, out)
     if word.endswith("/") or out.is_dir():
         if out.exists() and not out.is_dir():
             raise UserError(f"--out {word}: is a file; name a folder that is not there, or an empty one")

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gan_dist.arguments import Parser
+from gan_dist.arguments import Parser, check_parent
 from gan_dist.errors import UserError, exit_code, reason
 from gan_dist.invocation import COMMANDS, command
 
@@ -26,8 +26,8 @@ def main() -> int:
     dry_run = options.dry_run and Path(os.path.expanduser(options.dry_run))
     if dry_run and dry_run.exists():
         raise UserError(f"--dry-run {options.dry_run}: is there already; name a folder that is not")
-    if dry_run and not dry_run.parent.is_dir():
-        raise UserError(f"--dry-run {options.dry_run}: there is no folder {dry_run.parent}; make it, or name another")
+    if dry_run:
+        check_parent("--dry-run", options.dry_run, dry_run)
 
     from huggingface_hub.utils import disable_progress_bars  # here, so that --help does not wait for it
 

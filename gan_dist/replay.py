@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_dist import atomic
-from gan_dist.arguments import Parser
+from gan_dist.arguments import Parser, check_parent
 from gan_dist.config.parsing import read_whole
 from gan_dist.errors import UserError, exit_code, reason
 from gan_dist.invocation import COMMANDS, command
@@ -34,8 +34,8 @@ def main() -> int:
     if step < 1:
         raise UserError(f"--step {step}: must be at least 1")
     out = Path(os.path.expanduser(options.out)) if options.out else run / "replay" / f"step_{step:08d}"
-    if options.out and not out.parent.is_dir():
-        raise UserError(f"--out {options.out}: there is no folder {out.parent}; make it, or name another")
+    if options.out:
+        check_parent("--out", options.out, out)
 
     from gan_dist.training.replay import replay  # here, so that --help and errors do not wait for torch
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gan_dist import atomic
-from gan_dist.storage.checkpoints import newest_first
+from gan_dist.storage.checkpoints import newest_first, step_of
 
 
 class Best:
@@ -20,7 +20,7 @@ class Best:
         if self.folder.exists():
             atomic.clean(self.folder)
         for later in newest_first(self.folder):
-            if self._step(later) > step:
+            if step_of(later) > step:
                 atomic.remove_folder(later)
 
     @property
@@ -31,7 +31,7 @@ class Best:
     @property
     def step(self) -> int | None:
         """Of the best weights, None before the first evaluation, or if its figure is lost."""
-        step = self._step(self.path) if self.path else None
+        step = step_of(self.path) if self.path else None
         return step if step in self.figures else None
 
     def offer(self, step: int, figure: float, save: Callable[[Path], None]) -> None:
@@ -46,11 +46,7 @@ class Best:
 
     def tidy(self) -> None:
         """Delete those that no checkpoint needs. Raises OSError."""
-        oldest = min((self._step(each) for each in newest_first(self._checkpoints)), default=0)
-        were_best_then = [each for each in newest_first(self.folder) if self._step(each) <= oldest]
+        oldest = min((step_of(each) for each in newest_first(self._checkpoints)), default=0)
+        were_best_then = [each for each in newest_first(self.folder) if step_of(each) <= oldest]
         for old in were_best_then[1:]:
             atomic.remove_folder(old)
-
-    @staticmethod
-    def _step(folder: Path) -> int:
-        return int(folder.name.removeprefix("step_"))

@@ -97,20 +97,20 @@ class Trainer:
         options = self.config.checkpoint
         with StopRequest(options.timeout_minutes, self.accelerator.device, may_exit) as stop:
             try:
-                is_finite = self._train(stop)
+                self._train(stop)
             except BaseException:
                 self._close(1, stop)
                 raise
             with stop.ending(self.is_main):
-                code = self._save_last() or (128 + stop.agreed_on if stop.agreed_on else 0) if is_finite else 1
+                code = 1 if self.diverged else self._save_last() or (128 + stop.agreed_on if stop.agreed_on else 0)
                 self._close(code, stop)
             # A process that ends early makes a launcher stop the others, the main process may still be saving.
             self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         return code
 
-    def _train(self, stop: StopRequest) -> bool:
-        """Whether losses and weights are finite, after the last step or the one to stop at."""
+    def _train(self, stop: StopRequest) -> None:
+        """To the last step, the one to stop at, or the one after which a number is no longer finite: `diverged`."""
         try:
             self._loop(stop)
             check_finite(self.steps_done, self.state.tensors())
@@ -122,8 +122,6 @@ class Trainer:
                 self._save_checkpoint()
             look = f"{command('replay')} {self.folder.path} --step {self.steps_done + 1} shows where it comes from"
             self.tracker.diverged(*seen_at, f"{error}; {look}")
-            return False
-        return True
 
     def _close(self, code: int, stop: StopRequest) -> None:
         self.saver.wait()

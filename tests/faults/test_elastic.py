@@ -4,7 +4,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from benchmarks.world_size import largest_difference, train
 from gan_dist.storage import checkpoint
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT
-from tests.harness.runs import kill_launcher, last_step, start, wait_until
+from tests.harness.runs import free_port, kill_launcher, last_step, start, wait_until
 from tests.harness.wandb_server import WandbServer
 
 SCRIPT = ROOT / "cloud" / "elastic.sh"
@@ -46,9 +45,7 @@ class Job:
 
     def __init__(self, folder: Path, options: list[object], environment: Mapping[str, str] | None = None) -> None:
         self.folder, self.options, self.environment = folder, options, os.environ | dict(environment or {})
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.started: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Job":

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.harness.runs import wait_until
+from tests.harness.runs import free_port, wait_until
 
 # Python imports a module of this name at its start. It notes each host that is looked up or connected to.
 WATCH = """
@@ -26,11 +25,6 @@ def note(event, args):
 
 sys.addaudithook(note)
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @contextlib.contextmanager

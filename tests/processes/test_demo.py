@@ -25,7 +25,8 @@ from gan_dist.playground.generators import load_all
 from gan_dist.storage.weights import load_generator, save_weights
 from tests.conftest import ROOT
 from tests.harness.browser import chromium
-from tests.harness.demo import demo, free_port
+from tests.harness.demo import demo
+from tests.harness.runs import free_port
 
 LAST = "step 30 (last)"
 

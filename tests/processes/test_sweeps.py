@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmarks.world_size import digits
-from gan_dist.storage.checkpoints import newest_first
+from gan_dist.storage.checkpoints import newest_first, step_of
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import DATA_DIR, ROOT
 from tests.harness.sweep_server import Parameters, SweepServer
@@ -76,4 +76,4 @@ def test_run_that_is_stopped_saves_and_ends(tmp_path: Path) -> None:
         assert run.exit_code == 143, said
     newest, *_ = newest_first(tmp_path / "runs" / run.display_name / "checkpoints")
     rows = read_rows(tmp_path / "runs" / run.display_name / "metrics.jsonl")
-    assert int(newest.name.removeprefix("step_")) >= rows[-1]["step"] > 0
+    assert step_of(newest) >= rows[-1]["step"] > 0
