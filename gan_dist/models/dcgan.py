@@ -51,14 +51,28 @@ class Generator(nn.Module, PyTorchModelHubMixin):
         )
         if num_classes:
             self.register_buffer("class_frequencies", torch.full((num_classes,), 1 / num_classes))
+        self.to(memory_format=torch.channels_last)  # the same numbers but for rounding; quicker on most CPUs
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.num_classes:
             if labels is None:
                 labels = torch.multinomial(self.class_frequencies, len(noise), replacement=True)
             noise = torch.cat([noise, 2 * F.one_hot(labels, self.num_classes).to(noise.dtype)], dim=1)
-        x = F.relu(self.norm(self.project(noise).view(-1, *self.start)))
+        x = self.project(noise).view(-1, *self.start).contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.norm(x))
         return self.up(F.relu(x + self.block(x)))
+
+
+class LinearOfImages(nn.Linear):
+    """What `nn.Linear` makes of the flattened images [N, C, H, W] -> [N, out_features].
+
+    It flattens them as they lie in channels_last, and its weights with them: gradients keep the memory format of the
+    layers below, and an elementwise operation on two formats takes 20 times as long on a CPU.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight = self.weight.view(-1, *input.shape[1:]).permute(0, 2, 3, 1).flatten(1)
+        return F.linear(input.permute(0, 2, 3, 1).flatten(1), weight, self.bias)
 
 
 class Discriminator(nn.Module, PyTorchModelHubMixin):
@@ -78,12 +92,13 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.block = nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1)
-        self.logits = nn.Linear(2 * width * math.prod(quarter(image_shape)), max(1, num_classes))
+        self.logits = LinearOfImages(2 * width * math.prod(quarter(image_shape)), max(1, num_classes))
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.down(images)
         x = F.leaky_relu(x + self.block(x), 0.2)
-        logits = self.logits(x.flatten(1))
+        logits = self.logits(x)
         if labels is None:
             return logits.squeeze(1)
         return logits.gather(1, labels.view(len(labels), -1)).view_as(labels)
