@@ -19,6 +19,7 @@ from torch import Tensor
 BLOCK = 1 << 20  # random words held at once; a multiple of 4
 LONGEST_TABLE = 1 << 24  # images; the order of more is computed where it is needed, and not held
 ROUNDS = 8
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 
 class Stream(IntEnum):
@@ -123,10 +124,16 @@ def mirrored(seed: int, starts: Sequence[int], num_rows: int) -> Tensor:
     return uniform(seed, Stream.MIRROR, starts, num_rows, 1)[..., 0] < 0.5
 
 
-def drawn_classes(seed: int, rows: range, frequencies: Tensor) -> Tensor:
-    """Labels of `rows` of the images to evaluate, drawn by the frequencies [num_classes] -> int64 [len(rows)]."""
-    numbers = uniform(seed, Stream.CLASSES, [rows.start], len(rows), 1).flatten()
-    return torch.searchsorted(frequencies.double().cumsum(0)[:-1], numbers.contiguous(), right=True)
+def spread_classes(seed: int, rows: range, frequencies: Tensor) -> Tensor:
+    """Labels of `rows` of the images to evaluate, in the shares `frequencies` [num_classes] -> int64 [len(rows)].
+
+    Any number of neighbouring rows has each class within a few of its share. Labels drawn at random do not: how many
+    there happen to be of each then counts in every distance. The numbers i * golden ratio, modulo 1, lie as evenly as
+    numbers can for all lengths at once (Knuth, "The Art of Computer Programming", volume 3, section 6.4).
+    """
+    start = uniform(seed, Stream.CLASSES, [0], 1, 1).flatten()
+    numbers = (start + torch.arange(rows.start, rows.stop, dtype=torch.float64) * GOLDEN_RATIO) % 1
+    return torch.searchsorted(frequencies.double().cumsum(0)[:-1], numbers, right=True)
 
 
 def classes_in_turn(num: int, num_classes: int) -> tuple[Tensor, ...]:

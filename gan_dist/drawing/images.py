@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_dist.data.order import Stream, drawn_classes, normal, seed_of_networks, uniform
+from gan_dist.data.order import Stream, spread_classes, normal, seed_of_networks, uniform
 from gan_dist.errors import UserError
 from gan_dist.models._behaviour import looking
 from gan_dist.tracking.pictures import as_grid, to_bytes
@@ -45,7 +45,7 @@ class Drawing:
         if self.digit is not None:
             return torch.full((len(rows),), self.digit)
         if self._frequencies is not None:
-            return drawn_classes(self.seed, rows, self._frequencies)
+            return spread_classes(self.seed, rows, self._frequencies)
         return torch.arange(rows.start, rows.stop) % self.num_classes
 
     def noise(self, rows: range, stop: int = 0) -> Tensor:

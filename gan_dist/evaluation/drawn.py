@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gan_dist.data.order import Stream, drawn_classes, normal
+from gan_dist.data.order import Stream, spread_classes, normal
 from gan_dist.models._behaviour import looking
 
 SLICE = 10  # images at once on a CPU: what lies between layers stays in its cache, so `conv` takes a third of the time
@@ -18,7 +18,7 @@ class Drawn:
 
     def labels(self, rows: range) -> Tensor | None:
         """What is asked for: int64 [len(rows)]; None of a generator without labels."""
-        return None if self.frequencies is None else drawn_classes(self.seed, rows, self.frequencies)
+        return None if self.frequencies is None else spread_classes(self.seed, rows, self.frequencies)
 
     def __call__(self, rows: range) -> Tensor:
         """Images [len(rows), C, H, W] in [-1, 1], in eval mode."""
