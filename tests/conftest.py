@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import world_size
 from benchmarks.world_size import digits, launch_command
+from tests.harness import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("GAN_DIST_DATA_DIR", "data")).resolve()
@@ -44,10 +46,22 @@ def launch(num_processes: int, script: str, *args: object, **environment: str) -
 
 
 def train_alone(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run train.py without a launcher, for its exit code and its words."""
-    command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), *map(str, args)]
+    """Run train.py without a launcher, for its exit code and its words; started afresh if it has an environment."""
+    command = [str(ROOT / "gan_dist" / "train.py"), *map(str, args)]
+    if not environment:
+        return forked.run(*command, folder=ROOT)
     env = os.environ | environment
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=env)
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300, cwd=ROOT, env=env)
+
+
+def train(num_processes: int, folder: Path, *options: object) -> Path:
+    """`benchmarks.world_size.train`, but that one process is not started afresh."""
+    if num_processes > 1:
+        return world_size.train(num_processes, folder, *options)
+    words = ROOT / "gan_dist" / "train.py", "--run-dir", folder, *options
+    done = forked.run(*words, folder=ROOT, environment=os.environ | {"ACCELERATE_USE_CPU": "true"})
+    assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ class MinibatchStd(nn.Module):
         # In eval mode nothing is asked of the others: samples are drawn by one process.
         _, var = moments(_at_least_float32(x), [0], alone=not self.training)
         std = (var + 1e-8).sqrt().mean().to(x.dtype)
-        return torch.cat([x, std.expand(len(x), 1, *x.shape[2:])], dim=1)
+        return torch.cat([x, torch.ones_like(x[:, :1]) * std], dim=1)  # in the memory format of x
 
 
 class _Normalise(torch.autograd.Function):

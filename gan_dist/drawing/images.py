@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_dist.data.order import Stream, spread_classes, normal, seed_of_networks, uniform
+from gan_dist.data.order import Stream, normal, seed_of_networks, spread_classes, uniform
 from gan_dist.errors import UserError
 from gan_dist.models._behaviour import looking
 from gan_dist.tracking.pictures import as_grid, to_bytes

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gan_dist.data.order import Stream, spread_classes, normal
+from gan_dist.data.order import Stream, normal, spread_classes
 from gan_dist.models._behaviour import looking
 
 SLICE = 10  # images at once on a CPU: what lies between layers stays in its cache, so `conv` takes a third of the time

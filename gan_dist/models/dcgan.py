@@ -13,13 +13,22 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from gan_dist.distributed.batchnorm import MinibatchStd
 from gan_dist.models._shape import quarter
+
+
+class LayerNormOfPixels(nn.LayerNorm):
+    """Images [N, C, H, W], the C channels of each pixel normalised (Ba et al., "Layer normalization", 2016)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class Generator(nn.Module, PyTorchModelHubMixin):
     """noise [N, latent_dim] and labels [N] (int64) -> images [N, *image_shape] in [-1, 1].
 
     image_shape: channels, height and width, which are multiples of 4. num_classes: 0 for a generator without labels.
+    layer_norm: in place of BatchNorm; then an image does not depend on the others of its batch.
     Where labels are left out it draws them by their frequencies in training, from torch's generator.
     """
 
@@ -31,19 +40,21 @@ class Generator(nn.Module, PyTorchModelHubMixin):
         image_shape: Sequence[int] = (1, 28, 28),
         num_classes: int = 0,
         width: int = 32,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
+        norm = LayerNormOfPixels if layer_norm else nn.BatchNorm2d
         self.latent_dim, self.num_classes = latent_dim, num_classes
         channels = image_shape[0]
         self.start = 2 * width, *quarter(image_shape)
         self.project = nn.Linear(latent_dim + num_classes, math.prod(self.start), bias=False)
-        self.norm = nn.BatchNorm2d(2 * width)
+        self.norm = norm(2 * width)
         self.block = nn.Sequential(
-            nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(2 * width)
+            nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1, bias=False), norm(2 * width)
         )
         self.up = nn.Sequential(
             nn.ConvTranspose2d(2 * width, width, kernel_size=4, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            norm(width),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, 4 * channels, kernel_size=3, padding=1),
             nn.PixelShuffle(2),
@@ -78,10 +89,17 @@ class LinearOfImages(nn.Linear):
 class Discriminator(nn.Module, PyTorchModelHubMixin):
     """images [N, *image_shape] and labels [N] or [N, M] (int64) -> logits [N] or [N, M], above 0 for "real".
 
-    num_classes: 0 for a discriminator without labels. With labels it has a logit for each class.
+    num_classes: 0 for a discriminator without labels. With labels it has a logit for each class. minibatch_std: it sees
+    how much the images of a batch differ, and so pulls G towards the variance of real ones.
     """
 
-    def __init__(self, image_shape: Sequence[int] = (1, 28, 28), num_classes: int = 0, width: int = 32) -> None:
+    def __init__(
+        self,
+        image_shape: Sequence[int] = (1, 28, 28),
+        num_classes: int = 0,
+        width: int = 32,
+        minibatch_std: bool = False,
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
         channels = image_shape[0]
@@ -92,13 +110,15 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.block = nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1)
-        self.logits = LinearOfImages(2 * width * math.prod(quarter(image_shape)), max(1, num_classes))
+        self.spread = MinibatchStd() if minibatch_std else nn.Identity()
+        in_features = (2 * width + minibatch_std) * math.prod(quarter(image_shape))
+        self.logits = LinearOfImages(in_features, max(1, num_classes))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.down(images)
         x = F.leaky_relu(x + self.block(x), 0.2)
-        logits = self.logits(x)
+        logits = self.logits(self.spread(x))
         if labels is None:
             return logits.squeeze(1)
         return logits.gather(1, labels.view(len(labels), -1)).view_as(labels)

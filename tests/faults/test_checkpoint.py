@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.world_size import largest_difference, train
+from benchmarks.world_size import largest_difference
 from gan_dist import models
 from gan_dist.errors import UserError
 from gan_dist.storage import checkpoint
@@ -27,7 +27,7 @@ from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.saver import Saver
 from gan_dist.storage.weights import load_generator, save_weights
 from gan_dist.training.record import check_content
-from tests.conftest import ROOT, train_alone
+from tests.conftest import ROOT, train, train_alone
 from tests.harness.runs import fill, last_step, ranks, small_disk, start, wait_until
 
 STATE: dict[str, Any] = {

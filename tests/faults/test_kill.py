@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.world_size import largest_difference, train
+from benchmarks.world_size import largest_difference
+from tests.conftest import train
 from tests.harness.runs import difference, kill, last_step, ranks, start, wait_until
 
 STEPS = 200

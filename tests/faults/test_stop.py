@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.world_size import train
 from gan_dist.storage import checkpoint
-from tests.conftest import launch
+from tests.conftest import launch, train
 from tests.harness.runs import TRAIN, difference, hang_rank_1, last_step, ranks, start, start_command, wait_until
 
 ARGS = ["--log-every", 1, "--sample-every", 1000, "--num-samples", 4]

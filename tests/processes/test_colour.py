@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import gan_dist
 from benchmarks.world_size import largest_difference
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, launch
+from tests.harness import forked
 from tests.harness.wandb_server import WandbServer
 
 PROGRAM = "tests/programs/colour.py"
@@ -49,7 +49,7 @@ def train(num_processes: int, folder: Path, *options: object) -> Path:
 
 
 def run_command(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True)
+    return forked.run(*words, folder=ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.world_size import train
 from gan_dist.compare import ASIDE, OF_DISTANCES
 from gan_dist.config.options import Config
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT
+from tests.conftest import ROOT, train
+from tests.harness import forked
 from tests.harness.runs import kill, last_step, start, wait_until
 
 
 def compare(*args: object, width: int = 80) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gan_dist.compare", *map(str, args)]
-    env = os.environ | {"COLUMNS": str(width)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, env=env)
+    environment = os.environ | {"COLUMNS": str(width)}
+    return forked.run("-m", "gan_dist.compare", *args, folder=ROOT, environment=environment)
 
 
 def compared(*args: object) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.world_size import largest_difference, launch_command, train
+from benchmarks.world_size import largest_difference, launch_command
+from tests.conftest import train
 from tests.harness.runs import start_command
 
 pytestmark = [

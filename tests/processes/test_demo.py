@@ -24,6 +24,7 @@ from gan_dist.playground.drawing import draw
 from gan_dist.playground.generators import load_all
 from gan_dist.storage.weights import load_generator, save_weights
 from tests.conftest import ROOT
+from tests.harness import forked
 from tests.harness.browser import chromium
 from tests.harness.demo import demo
 from tests.harness.runs import free_port
@@ -155,9 +156,11 @@ def test_without_gradio(tmp_path: Path) -> None:
 
 
 def start(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gan_dist.demo", *map(str, args)]
+    command = ["-m", "gan_dist.demo", *map(str, args)]
+    if not environment:
+        return forked.run(*command, folder=ROOT)
     env = os.environ | environment
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, env=env)
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120, cwd=ROOT, env=env)
 
 
 def is_one_line(done: subprocess.CompletedProcess[str], expected: str) -> None:

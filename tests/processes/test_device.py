@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.world_size import train
 from gan_dist.config.resolve import parse
 from gan_dist.models import names
-from tests.conftest import DATA_DIR, ROOT, launch, train_alone
+from tests.conftest import DATA_DIR, ROOT, launch, train, train_alone
 from tests.harness.runs import difference
 
 

@@ -2,22 +2,20 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.world_size import train
 from gan_dist.data.mnist import load_images
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import DATA_DIR, ROOT, launch
+from tests.conftest import DATA_DIR, ROOT, launch, train
+from tests.harness import forked
 
 
 def evaluate(*args: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gan_dist.evaluate", *map(str, args), "--data-dir", str(DATA_DIR)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    return forked.run("-m", "gan_dist.evaluate", *args, "--data-dir", DATA_DIR, folder=ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from gan_dist.errors import UserError
 from gan_dist.storage import onnx_file
 from gan_dist.storage.weights import load_generator, save_weights
 from tests.conftest import ROOT
+from tests.harness import forked
 from tests.harness.pair import PAIR, write
 
 G_END = "return self.layer(noise).tanh().view(-1, 1, 28, 28)"
@@ -27,8 +28,11 @@ DOCS = (ROOT / "docs" / "sharing.md").read_text()
 
 
 def run(*args: object, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gan_dist.export", *map(str, args)]
+    command = ["-m", "gan_dist.export", *map(str, args)]
+    if not environment:
+        return forked.run(*command, folder=folder)
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, *command]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, env=environment)
 
 

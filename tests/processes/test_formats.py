@@ -1,10 +1,7 @@
 """What was written once stays readable: a run goes on from a checkpoint of each format that there ever was."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +10,13 @@ from benchmarks.world_size import largest_difference
 from gan_dist.storage import checkpoint
 from tests.conftest import ROOT
 from tests.faults.test_checkpoint import seal
+from tests.harness import forked
 
-SMALL = [sys.executable, str(ROOT / "tests" / "programs" / "small_linear.py"), "--latent-dim", "2"]
+SMALL = [ROOT / "tests" / "programs" / "small_linear.py", "--latent-dim", "2"]
 
 
 def train_small(*args: object) -> None:
-    done = subprocess.run([*SMALL, *map(str, args)], cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    done = forked.run(*SMALL, *args, folder=ROOT)
     assert done.returncode == 0, done.stderr
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,11 @@ from gan_dist.evaluation.files import read_pngs
 from gan_dist.models import dcgan
 from gan_dist.storage.weights import save_weights
 from tests.conftest import ROOT
+from tests.harness import forked
 
 
 def generate(*args: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gan_dist.generate", *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return forked.run("-m", "gan_dist.generate", *args, folder=ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,11 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors import safe_open
 
-from benchmarks.world_size import train
 from gan_dist.errors import UserError
 from gan_dist.evaluation.features import load_extractor
 from gan_dist.sharing.folder import fill
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT, tool
+from tests.conftest import ROOT, tool, train
 from tests.harness.hub_server import TOKEN, HubServer
 from tests.harness.pair import PAIR, write
 

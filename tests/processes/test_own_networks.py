@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import gan_dist
-from benchmarks.world_size import largest_difference, train
+from benchmarks.world_size import largest_difference
 from gan_dist.errors import UserError
-from tests.conftest import ROOT, launch, train_alone
+from tests.conftest import ROOT, launch, train, train_alone
 from tests.harness.pair import D_END, D_LAYER, PAIR, write
 
 NETWORKS = ROOT / "tests" / "networks"

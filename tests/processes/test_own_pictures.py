@@ -2,16 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from benchmarks.world_size import largest_difference, train
+from benchmarks.world_size import largest_difference
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT, launch, train_alone
+from tests.conftest import ROOT, launch, train, train_alone
+from tests.harness import forked
 from tests.harness.pictures import fill, noise, save
 
 QUIET = ["--recipe", "linear", "--model", "dcgan", "--eval-every", 0, "--tracker", "none"]
@@ -46,9 +45,8 @@ def test_colours_are_trained_on_measured_and_drawn(tmp_path: Path, monkeypatch: 
     options = ["--recipe", "mnist", "--batch-size", 8, "--image-size", 8, "--eval-images", 50, "--epochs", 1]
     launch(1, "gan_dist/train.py", *options, "--tracker", "none", "--dataset", mine, "--run-dir", run)
     (figures,) = (row for row in read_rows(run / "metrics.jsonl") if "eval_sliced_distance" in row)
-    command = [sys.executable, "-m", "gan_dist.evaluate", str(run), "--num", "50", "--json", "--dataset", str(mine)]
-    command += ["--neighbours", str(tmp_path / "beside.png")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    options = ["--num", 50, "--json", "--dataset", mine, "--neighbours", tmp_path / "beside.png"]
+    done = forked.run("-m", "gan_dist.evaluate", run, *options, folder=ROOT)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["dataset"], report["split"], report["num"]) == ("mine", "train", 50)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.amp import GradScaler
 
-from benchmarks.world_size import largest_difference, losses, train
+from benchmarks.world_size import largest_difference, losses
 from gan_dist import models
 from gan_dist.adversarial.optimizer import ScaledOptimizer
 from gan_dist.adversarial.step import AdversarialStep, Batch
 from gan_dist.storage import checkpoint
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT, launch, train_alone
+from tests.conftest import ROOT, launch, train, train_alone
 from tests.harness.messages import count, messages
 from tests.harness.runs import difference
 

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.world_size import largest_difference, losses, train
+from benchmarks.world_size import largest_difference, losses
 from gan_dist.distributed.launcher import check_size
 from gan_dist.errors import UserError
 from gan_dist.models import load
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import launch, train_alone
+from tests.conftest import launch, train, train_alone
 from tests.harness.messages import count, messages
+
+CLOTHES = ["--model-args", "layer_norm=true", "minibatch_std=true"]  # the networks of the recipe fashion-mnist
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,7 @@ from tests.harness.messages import count, messages
         pytest.param("linear", ["--batch-size", 14, "--accumulate", 2], (4, 5, 7), marks=pytest.mark.slow),
         pytest.param("conv", ["--batch-size", 8], (2, 4), marks=pytest.mark.slow),
         pytest.param("conv", ["--batch-size", 14, "--accumulate", 2], (3, 5, 7), marks=pytest.mark.slow),
+        pytest.param("mnist", ["--batch-size", 14, *CLOTHES], (2, 3), marks=pytest.mark.slow),
     ],
 )
 def test_float64_weights_agree(

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file
 
 import gan_dist
-from benchmarks.world_size import largest_difference, train
+from benchmarks.world_size import largest_difference
 from gan_dist.storage.metrics_file import read_rows
+from tests.conftest import train
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from gan_dist.errors import UserError
 from gan_dist.replay import main
 from gan_dist.storage.metrics_file import read_rows
 from tests.conftest import ROOT, train_alone
+from tests.harness import forked
 from tests.harness.runs import start
 
 
@@ -38,7 +38,7 @@ def test_a_run_of_two_processes_that_diverged(data_args: list[str], tmp_path: Pa
     (message,) = (line for line in words.splitlines() if "Not finite" in line)
     python, *args = shlex.split(message.split("; ")[-1].removesuffix(" shows where it comes from"))
     assert (python, *args[:2]) == ("python", "-m", "gan_dist.replay")
-    done = subprocess.run([sys.executable, *args, "--json"], capture_output=True, text=True, cwd=ROOT)
+    done = forked.run(*args, "--json", folder=ROOT)
     shown = json.loads(done.stdout, parse_constant=pytest.fail)  # not even NaN
     step = shown["step"]
     assert 1 < step < 50

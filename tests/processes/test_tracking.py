@@ -18,10 +18,10 @@ import yaml
 from PIL import Image
 from safetensors.torch import load
 
-from benchmarks.world_size import largest_difference, train
+from benchmarks.world_size import largest_difference
 from gan_dist.config.resolve import parse
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT, train_alone
+from tests.conftest import ROOT, train, train_alone
 from tests.harness.runs import kill, last_step, small_disk, start, wait_until
 from tests.harness.wandb_server import WandbServer
 

@@ -25,8 +25,8 @@ from gan_dist.tracking.pictures import save_grid, save_growth
 SHAPES = [(1, 32, 32), (3, 32, 32), (3, 16, 24), (1, 8, 8)]
 
 
-def made(name: str, shape: tuple[int, ...], num_classes: int = 0) -> dict[str, torch.nn.Module]:
-    offered = {"latent_dim": 6, "image_shape": shape, "num_classes": num_classes}
+def made(name: str, shape: tuple[int, ...], num_classes: int = 0, **arguments: bool) -> dict[str, torch.nn.Module]:
+    offered = {"latent_dim": 6, "image_shape": shape, "num_classes": num_classes, **arguments}
     return make(name, models.load(name), offered, torch.float32, 4)
 
 
@@ -47,7 +47,10 @@ def test_pairs_fit_any_shape(name: str, shape: tuple[int, ...], tmp_path: Path) 
 
 
 def test_labels_in_another_shape() -> None:
-    made("dcgan", (3, 16, 24), num_classes=5)
+    for arguments in ({}, {"layer_norm": True, "minibatch_std": True}):
+        pair = made("dcgan", (3, 16, 24), num_classes=5, **arguments)
+        norms = [type(layer).__name__ for layer in pair["Generator"].modules() if "Norm" in type(layer).__name__]
+        assert set(norms) == {"LayerNormOfPixels" if arguments else "BatchNorm2d"}
 
 
 @pytest.mark.parametrize("name", ["conv", "dcgan"])
