@@ -47,11 +47,8 @@ def launch(num_processes: int, script: str, *args: object, **environment: str) -
 
 def train_alone(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run train.py without a launcher, for its exit code and its words; started afresh if it has an environment."""
-    command = [str(ROOT / "gan_dist" / "train.py"), *map(str, args)]
-    if not environment:
-        return forked.run(*command, folder=ROOT)
-    env = os.environ | environment
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300, cwd=ROOT, env=env)
+    words = ROOT / "gan_dist" / "train.py", *args
+    return forked.run(*words, folder=ROOT, afresh=bool(environment), environment=environment)
 
 
 def train(num_processes: int, folder: Path, *options: object) -> Path:
@@ -59,7 +56,7 @@ def train(num_processes: int, folder: Path, *options: object) -> Path:
     if num_processes > 1:
         return world_size.train(num_processes, folder, *options)
     words = ROOT / "gan_dist" / "train.py", "--run-dir", folder, *options
-    done = forked.run(*words, folder=ROOT, environment=os.environ | {"ACCELERATE_USE_CPU": "true"})
+    done = forked.run(*words, folder=ROOT, environment={"ACCELERATE_USE_CPU": "true"})
     assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
     return folder
 

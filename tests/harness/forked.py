@@ -1,7 +1,7 @@
 """Python programs in processes that have imported torch already, which is most of the time of a short run.
 
 Each is forked from a server that has imported what programs import, and has done nothing else. For a test of the start
-itself (imports, launchers, variables that libraries read as they are imported) a program has to be started afresh.
+itself (imports, launchers, variables that libraries read as they are imported) a program is started afresh.
 """
 
 import atexit
@@ -19,20 +19,29 @@ SERVER.set_forkserver_preload(["torch._dynamo", "gan_dist.training.trainer", "ga
 
 
 def run(
-    *words: object, folder: Path, environment: Mapping[str, str] | None = None, timeout: float = 300
+    *words: object,
+    folder: Path,
+    timeout: float = 300,
+    afresh: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """What `subprocess.run([sys.executable, *words], cwd=folder, env=environment, ...)` gives, texts included.
+    """Run Python in `folder` to its end -> exit code and what it printed.
 
-    words: `FILE.py OPTIONS` or `-m MODULE OPTIONS`.
+    words: `FILE.py OPTIONS` or `-m MODULE OPTIONS`. timeout: seconds. afresh: in a new interpreter, not a fork.
+    environment: variables on top of those of the tests.
     """
-    command = [str(word) for word in words]
+    command, env = [str(word) for word in words], os.environ | dict(environment or {})
+    if afresh:
+        line = [sys.executable, *command]
+        return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=timeout)
     with tempfile.TemporaryDirectory() as outputs:
         files = [Path(outputs, name) for name in ("stdout", "stderr")]
-        process = SERVER.Process(target=_main, args=(command, folder, dict(environment or os.environ), files))
+        process = SERVER.Process(target=_main, args=(command, folder, env, files))
         process.start()
         process.join(timeout)
         if process.exitcode is None:
             process.kill()
+            process.join()
             raise subprocess.TimeoutExpired(command, timeout)
         texts = [file.read_text() for file in files]
         return subprocess.CompletedProcess([sys.executable, *command], process.exitcode, *texts)

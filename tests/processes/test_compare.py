@@ -1,7 +1,6 @@
 """The command `compare` on real runs: evaluated, not evaluated, running, killed, damaged."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -20,8 +19,7 @@ from tests.harness.runs import kill, last_step, start, wait_until
 
 
 def compare(*args: object, width: int = 80) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": str(width)}
-    return forked.run("-m", "gan_dist.compare", *args, folder=ROOT, environment=environment)
+    return forked.run("-m", "gan_dist.compare", *args, folder=ROOT, timeout=120, environment={"COLUMNS": str(width)})
 
 
 def compared(*args: object) -> dict[str, Any]:

@@ -156,11 +156,8 @@ def test_without_gradio(tmp_path: Path) -> None:
 
 
 def start(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = ["-m", "gan_dist.demo", *map(str, args)]
-    if not environment:
-        return forked.run(*command, folder=ROOT)
-    env = os.environ | environment
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120, cwd=ROOT, env=env)
+    words, afresh = ["-m", "gan_dist.demo", *args], bool(environment)
+    return forked.run(*words, folder=ROOT, timeout=120, afresh=afresh, environment=environment)
 
 
 def is_one_line(done: subprocess.CompletedProcess[str], expected: str) -> None:

@@ -28,12 +28,8 @@ DOCS = (ROOT / "docs" / "sharing.md").read_text()
 
 
 def run(*args: object, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = ["-m", "gan_dist.export", *map(str, args)]
-    if not environment:
-        return forked.run(*command, folder=folder)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
-    command = [sys.executable, *command]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, env=environment)
+    variables = {"PYTHONPATH": str(ROOT)} | environment
+    return forked.run("-m", "gan_dist.export", *args, folder=folder, afresh=bool(environment), environment=variables)
 
 
 def save(folder: Path, model: str, **arguments: Any) -> Path:

@@ -18,7 +18,7 @@ from tests.harness import forked
 
 
 def generate(*args: object) -> subprocess.CompletedProcess[str]:
-    return forked.run("-m", "gan_dist.generate", *args, folder=ROOT)
+    return forked.run("-m", "gan_dist.generate", *args, folder=ROOT, timeout=120)
 
 
 @pytest.fixture(scope="module")
