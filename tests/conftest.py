@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import world_size
 from benchmarks.world_size import digits, launch_command
 from tests.harness import forked
 
 ROOT = Path(__file__).resolve().parent.parent
+TRAIN = ROOT / "gan_dist" / "train.py"
 DATA_DIR = Path(os.environ.get("GAN_DIST_DATA_DIR", "data")).resolve()
 VISIBLE_GPUS = os.environ.get("CUDA_VISIBLE_DEVICES")
 NUM_GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0  # before they are hidden
@@ -45,20 +45,25 @@ def launch(num_processes: int, script: str, *args: object, **environment: str) -
     return done
 
 
-def train_alone(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run train.py without a launcher, for its exit code and its words; started afresh if it has an environment."""
-    words = ROOT / "gan_dist" / "train.py", *args
-    return forked.run(*words, folder=ROOT, afresh=bool(environment), environment=environment)
+def together(num_processes: int, script: str | Path, *args: object, **environment: str) -> str:
+    """`launch`, but forked: for what does not depend on the launcher, which takes longer than 20 steps -> stdout."""
+    environment["ACCELERATE_USE_CPU"] = "true"
+    words = ROOT / script, *args
+    done = forked.run(*words, folder=ROOT, environment=environment, num_processes=num_processes)
+    assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def train(num_processes: int, folder: Path, *options: object) -> Path:
-    """`benchmarks.world_size.train`, but that one process is not started afresh."""
-    if num_processes > 1:
-        return world_size.train(num_processes, folder, *options)
-    words = ROOT / "gan_dist" / "train.py", "--run-dir", folder, *options
-    done = forked.run(*words, folder=ROOT, environment={"ACCELERATE_USE_CPU": "true"})
-    assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
+    """Train in that many processes -> the run folder."""
+    together(num_processes, TRAIN, "--run-dir", folder, *options)
     return folder
+
+
+def train_alone(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run train.py without a launcher, for its exit code and its words."""
+    afresh = any(name.startswith("PYTHON") for name in environment)  # Python reads these as it starts
+    return forked.run(TRAIN, *args, folder=ROOT, afresh=afresh, environment=environment)
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +76,5 @@ def data_args() -> list[str]:
 def run_200(data_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a `linear` run of 200 steps in one process."""
     folder = tmp_path_factory.mktemp("run_200") / "run"
-    args = ["--max-steps", 200, "--log-every", 50, "--sample-every", 100, "--num-samples", 10, "--run-dir", folder]
-    launch(1, "gan_dist/train.py", *data_args, *args)
-    return folder
+    args = ["--max-steps", 200, "--log-every", 50, "--sample-every", 100, "--num-samples", 10]
+    return train(1, folder, *data_args, *args)

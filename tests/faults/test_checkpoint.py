@@ -28,7 +28,7 @@ from gan_dist.storage.saver import Saver
 from gan_dist.storage.weights import load_generator, save_weights
 from gan_dist.training.record import check_content
 from tests.conftest import ROOT, train, train_alone
-from tests.harness.runs import fill, last_step, ranks, small_disk, start, wait_until
+from tests.harness.runs import fill, last_step, ranks, small_disk, start, start_launcher, wait_until
 
 STATE: dict[str, Any] = {
     "step": 7,
@@ -192,15 +192,16 @@ def mutations(content: bytes, chance: random.Random) -> Iterator[bytes]:
         yield content[:a] + content[a:b][::-1] + content[b:]
 
 
-def test_fuzzed_checkpoints_are_refused(saved: Path) -> None:
-    """Thousands of mutated files, half of them sealed again: an error each time, or the same content."""
+@pytest.mark.parametrize("times", [200, pytest.param(1500, marks=pytest.mark.slow)])
+def test_fuzzed_checkpoints_are_refused(times: int, saved: Path) -> None:
+    """Mutated files, half of them sealed again: an error each time, or the same content."""
     chance = random.Random(0)
     good, good_state = make_tensors(0.0), load(saved, make_tensors())
     load(saved, good)
     refused = same = 0
     for name in ("state.json", "generator.safetensors", "optimizer_g.safetensors"):
         content, state_text = (saved / name).read_bytes(), (saved / "state.json").read_bytes()
-        for _, mutated in zip(range(1500), mutations(content, chance), strict=False):
+        for _, mutated in zip(range(times), mutations(content, chance), strict=False):
             (saved / name).write_bytes(mutated)
             if name != "state.json" and chance.random() < 0.5:
                 path = saved / name
@@ -218,8 +219,8 @@ def test_fuzzed_checkpoints_are_refused(saved: Path) -> None:
             (saved / "state.json").write_bytes(state_text)
         (saved / name).write_bytes(content)
     print(f"{refused} refused, {same} loaded with the same content or with numbers that their forger sealed")
-    assert refused > 3500
-    assert refused + same == 4500
+    assert refused > 2.3 * times
+    assert refused + same == 3 * times
 
 
 def test_save_that_still_runs_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -462,7 +463,7 @@ def test_float64_checkpoint_is_a_float32_generator(options: dict[str, Any], expe
 def test_restarted_job_does_not_go_back_again(run: Path, data_args: list[str]) -> None:
     """The launcher repeats the command; what the first try has done since is not thrown away."""
     args = [*data_args, "--resume", run / "checkpoints" / "step_00000040", "--max-steps", 600, "--log-every", 1]
-    process = start(*args, "--checkpoint-every", 10, launch=2, max_restarts=1)
+    process = start_launcher(2, *args, "--checkpoint-every", 10, max_restarts=1)
     wait_until(lambda: last_step(run) in range(80, 500) and not (run / "checkpoints/step_00000040").exists(), process)
     ranks(process)[1].kill()
     words, _ = process.communicate(timeout=120)

@@ -4,16 +4,15 @@ import random
 import shutil
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from benchmarks.world_size import largest_difference
 from tests.conftest import train
-from tests.harness.runs import difference, kill, last_step, ranks, start, wait_until
+from tests.harness.runs import difference, kill, last_step, ranks, start, start_launcher, wait_until
 
-STEPS = 200
+STEPS, KILLS = 200, 4
 OFTEN = ["--max-steps", STEPS, "--checkpoint-every", 5, "--log-every", 1, "--sample-every", 50, "--num-samples", 4]
 
 
@@ -22,35 +21,33 @@ def never_hit(data_args: list[str], tmp_path_factory: pytest.TempPathFactory) ->
     return train(1, tmp_path_factory.mktemp("never_hit") / "run", *data_args, *OFTEN)
 
 
-def hit_and_resume(folder: Path, args: list[object], seed: int) -> bool:
-    """Kill a run at a random moment, every other time inside a save; resume it -> was it inside a save?"""
-    chance = random.Random(seed)
-    moment = chance.randrange(STEPS - 10)
-    process = start(*args, "--run-dir", folder)
-    wait_until(lambda: last_step(folder) >= moment, process)
-    if seed % 2:
-        wait_until(lambda: any((folder / "checkpoints").glob(".new_*")), process)
-    time.sleep(chance.uniform(0, 0.01))
-    inside = any((folder / "checkpoints").glob(".new_*"))
-    kill(process)
-    resumed = start(*args, "--run-dir", folder)
-    words, _ = resumed.communicate(timeout=120)
+def hit_and_resume(folder: Path, args: list[object], seed: int) -> int:
+    """Kill a run at random moments, every other time inside a save; let it end -> how often it was inside a save."""
+    chance, inside = random.Random(seed), 0
+    for number, drawn in enumerate(sorted(chance.sample(range(STEPS - 10), KILLS))):
+        moment = max(drawn, last_step(folder) + 1)
+        process = start(*args, "--run-dir", folder)
+        wait_until(lambda moment=moment: last_step(folder) >= moment, process)  # type: ignore[misc]
+        if number % 2:
+            wait_until(lambda: any((folder / "checkpoints").glob(".new_*")), process)
+        time.sleep(chance.uniform(0, 0.01))
+        inside += any((folder / "checkpoints").glob(".new_*"))
+        kill(process)
+    words, _ = (resumed := start(*args, "--run-dir", folder)).communicate(timeout=120)
     assert resumed.returncode == 0, words
     assert not any((folder / "checkpoints").glob(".*"))
     return inside
 
 
-@pytest.mark.parametrize("num_kills", [4, pytest.param(40, marks=pytest.mark.slow)])
-def test_killed_run_is_the_run(num_kills: int, never_hit: Path, data_args: list[str], tmp_path: Path) -> None:
-    args = [*data_args, *OFTEN]
-    folders = [tmp_path / str(seed) for seed in range(num_kills)]
-    with ThreadPoolExecutor(2) as pool:
-        inside = list(pool.map(lambda folder: hit_and_resume(folder, args, int(folder.name)), folders))
-    differences = [difference(never_hit, folder) for folder in folders]
-    same = differences.count("")
-    print(f"{same} of {num_kills} bit-identical, {sum(inside)} killed inside a save")
-    assert same == num_kills, differences
-    assert any(inside)
+@pytest.mark.parametrize("num_runs", [1, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_run_is_the_run(num_runs: int, never_hit: Path, data_args: list[str], tmp_path: Path) -> None:
+    inside = 0
+    for seed in range(num_runs):
+        folder = tmp_path / str(seed)
+        inside += hit_and_resume(folder, [*data_args, *OFTEN], seed)
+        assert difference(never_hit, folder) == ""
+    print(f"{num_runs} runs, {num_runs * KILLS} kills, {inside} of them inside a save")
+    assert inside
 
 
 @pytest.mark.slow
@@ -58,7 +55,7 @@ def test_dead_rank_restarts_by_itself(data_args: list[str], tmp_path: Path) -> N
     args = [*data_args, *OFTEN]
     never_hit = train(2, tmp_path / "never_hit", *args)
     folder = tmp_path / "run"
-    process = start(*args, "--run-dir", folder, launch=2, max_restarts=3)
+    process = start_launcher(2, *args, "--run-dir", folder, max_restarts=3)
     wait_until(lambda: last_step(folder) >= 80, process)
     ranks(process)[1].send_signal(signal.SIGKILL)
     words, _ = process.communicate(timeout=180)

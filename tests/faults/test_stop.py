@@ -2,14 +2,24 @@
 
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from gan_dist.storage import checkpoint
-from tests.conftest import launch, train
-from tests.harness.runs import TRAIN, difference, hang_rank_1, last_step, ranks, start, start_command, wait_until
+from tests.conftest import TRAIN, together, train
+from tests.harness.runs import (
+    difference,
+    hang_rank_1,
+    last_step,
+    ranks,
+    start,
+    start_command,
+    start_launcher,
+    wait_until,
+)
 
 ARGS = ["--log-every", 1, "--sample-every", 1000, "--num-samples", 4]
 
@@ -28,7 +38,7 @@ def test_signal_saves_and_ends(signum: signal.Signals, data_args: list[str], tmp
 
 
 def test_nohup_keeps_a_run_from_sighup(data_args: list[str], tmp_path: Path) -> None:
-    args = [*TRAIN, *data_args, *ARGS, "--max-steps", 100, "--run-dir", tmp_path / "run"]
+    args = [sys.executable, TRAIN, *data_args, *ARGS, "--max-steps", 100, "--run-dir", tmp_path / "run"]
     process = start_command(["nohup", *map(str, args)])
     wait_until(lambda: last_step(tmp_path / "run") >= 20, process)
     process.send_signal(signal.SIGHUP)
@@ -41,7 +51,7 @@ def test_nohup_keeps_a_run_from_sighup(data_args: list[str], tmp_path: Path) -> 
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_resumed_run_stops_soon_and_may_take_long_to_close(num_processes: int) -> None:
     """The first ask after a resume must not divide by all the steps ever done: it waited for 80 steps, 4 s."""
-    words = launch(num_processes, "tests/programs/stopping.py").stdout.splitlines()[-1]
+    words = together(num_processes, "tests/programs/stopping.py").splitlines()[-1]
     steps, seconds = re.fullmatch(r"(\d+) steps, ([\d.]+) s, closed", words).groups()  # type: ignore[union-attr]
     assert int(steps) <= 20
     assert float(seconds) < 3
@@ -51,7 +61,7 @@ def test_resumed_run_stops_soon_and_may_take_long_to_close(num_processes: int) -
 def test_signal_to_one_rank_stops_all(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, *ARGS, "--max-steps", 150]
     folder = tmp_path / "run"
-    process = start(*args, "--run-dir", folder, launch=2)
+    process = start_launcher(2, *args, "--run-dir", folder)
     wait_until(lambda: last_step(folder) >= 10, process)
     workers = ranks(process)
     workers[1].send_signal(signal.SIGTERM)
@@ -79,7 +89,7 @@ def test_second_signal_ends_at_once(data_args: list[str], tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_hanging_rank_ends_the_job(data_args: list[str], tmp_path: Path) -> None:
-    process = start(*data_args, *ARGS, "--run-dir", tmp_path / "run", "--timeout-minutes", 0.25, launch=2)
+    process = start_launcher(2, *data_args, *ARGS, "--run-dir", tmp_path / "run", "--timeout-minutes", 0.25)
     wait_until(lambda: last_step(tmp_path / "run") >= 10, process)
     assert hang_rank_1(process, patience=60) < 45
     assert process.returncode

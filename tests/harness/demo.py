@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.harness.runs import free_port, wait_until
+from tests.harness.forked import free_port
+from tests.harness.runs import wait_until
 
 # Python imports a module of this name at its start. It notes each host that is looked up or connected to.
 WATCH = """

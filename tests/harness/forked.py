@@ -5,9 +5,12 @@ itself (imports, launchers, variables that libraries read as they are imported) 
 """
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import runpy
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,38 +21,96 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["torch._dynamo", "gan_dist.training.trainer", "gan_dist.evaluation.evaluator"])
 
 
+class Program:
+    """`FILE.py OPTIONS` or `-m MODULE OPTIONS` in `folder`, with those methods of `subprocess.Popen` that tests use.
+
+    It leads a session of its own. environment: all of it. merged: stderr goes where stdout goes.
+    """
+
+    def __init__(self, *words: object, folder: Path, environment: Mapping[str, str], merged: bool = False) -> None:
+        self.args = [sys.executable, *map(str, words)]
+        self._place = tempfile.TemporaryDirectory()
+        self._outputs = [Path(self._place.name, name) for name in ("stdout", "stdout" if merged else "stderr")]
+        for file in self._outputs:
+            file.touch()
+        self._process = SERVER.Process(target=_main, args=(self.args[1:], folder, dict(environment), self._outputs))
+        self._process.start()
+        assert self._process.pid
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end -> what it printed."""
+        self.wait(timeout)
+        out, err = (file.read_text() for file in self._outputs)
+        return out, err
+
+    def send_signal(self, signum: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 def run(
     *words: object,
     folder: Path,
     timeout: float = 300,
     afresh: bool = False,
     environment: Mapping[str, str] | None = None,
+    num_processes: int = 1,
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python in `folder` to its end -> exit code and what it printed.
+    """Run a program to its end -> exit code and what it printed.
 
-    words: `FILE.py OPTIONS` or `-m MODULE OPTIONS`. timeout: seconds. afresh: in a new interpreter, not a fork.
-    environment: variables on top of those of the tests.
+    timeout: seconds. afresh: in a new interpreter, not a fork. environment: variables on top of those of the tests.
+    num_processes: each has its rank where a launcher would have put it; the text is that of one after the other.
     """
-    command, env = [str(word) for word in words], os.environ | dict(environment or {})
+    env = os.environ | dict(environment or {})
     if afresh:
-        line = [sys.executable, *command]
+        line = [sys.executable, *map(str, words)]
         return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=timeout)
-    with tempfile.TemporaryDirectory() as outputs:
-        files = [Path(outputs, name) for name in ("stdout", "stderr")]
-        process = SERVER.Process(target=_main, args=(command, folder, env, files))
-        process.start()
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(command, timeout)
-        texts = [file.read_text() for file in files]
-        return subprocess.CompletedProcess([sys.executable, *command], process.exitcode, *texts)
+    with contextlib.ExitStack() as at_end:
+        programs = []
+        for variables in _ranks(num_processes):
+            programs.append(Program(*words, folder=folder, environment=env | variables))
+            at_end.callback(programs[-1].kill)
+        texts = [program.communicate(timeout) for program in programs]
+    code = next((program.returncode for program in programs if program.returncode), 0)
+    return subprocess.CompletedProcess(programs[0].args, code, *map("".join, zip(*texts, strict=True)))
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _ranks(num_processes: int) -> list[dict[str, str]]:
+    """What torch's launcher tells each of several processes; one alone is told nothing."""
+    if num_processes == 1:
+        return [{}]
+    job = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    job |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(num_processes))
+    return [job | dict.fromkeys(("RANK", "LOCAL_RANK"), str(rank)) for rank in range(num_processes)]
 
 
 def _main(words: list[str], folder: Path, environment: Mapping[str, str], outputs: list[Path]) -> None:
+    os.setsid()
     for descriptor, file in enumerate(outputs, 1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), descriptor)
+        os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), descriptor)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", buffering=1, closefd=False)
     os.chdir(folder)
     os.environ.clear()

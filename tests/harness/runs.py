@@ -3,9 +3,7 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,17 +16,21 @@ from safetensors.torch import load_file
 from benchmarks.world_size import launch_command
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.tracking.names import MEASURED
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TRAIN
+from tests.harness import forked
 
-TRAIN = [sys.executable, str(ROOT / "gan_dist" / "train.py")]
+Started = subprocess.Popen[str] | forked.Program
 
 
-def start(*args: object, launch: int = 0, max_restarts: int = 0) -> subprocess.Popen[str]:
-    """Start train.py, in `launch` processes of a launcher or in one without, and come back at once."""
-    command = [*TRAIN, *map(str, args)]
-    if launch:
-        command = launch_command(launch, "gan_dist/train.py", *args)
-        command[2:2] = ["--max_restarts", str(max_restarts), "--monitor_interval", "0.5"]
+def start(*args: object) -> forked.Program:
+    """Start train.py in one process and come back at once."""
+    return forked.Program(TRAIN, *args, folder=ROOT, environment=os.environ, merged=True)
+
+
+def start_launcher(num_processes: int, *args: object, max_restarts: int = 0) -> subprocess.Popen[str]:
+    """Start train.py in processes of a launcher and come back at once."""
+    command = launch_command(num_processes, "gan_dist/train.py", *args)
+    command[2:2] = ["--max_restarts", str(max_restarts), "--monitor_interval", "0.5"]
     return start_command(command)
 
 
@@ -39,13 +41,7 @@ def start_command(command: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], object], process: Started, seconds: float = 120) -> None:
     """Look every millisecond until `condition` holds; fail if the process has ended or time is up."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -104,7 +100,7 @@ def fill(file: Path) -> None:
                     pass
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Started) -> None:
     """kill -9 of everything that `start` started."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

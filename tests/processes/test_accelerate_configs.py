@@ -12,9 +12,9 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launcher_cmd_env
 from accelerate.utils.other import get_free_port
 
-from benchmarks.world_size import launch_line
+from benchmarks.world_size import largest_difference, launch_line
 from gan_dist.storage import checkpoint
-from tests.conftest import ROOT, train_alone
+from tests.conftest import ROOT, train, train_alone
 from tests.harness.machines import two_machines
 
 CONFIGS = ROOT / "accelerate_configs"
@@ -103,10 +103,15 @@ def test_trains_on_the_cpu(name: str, data_args: list[str], tmp_path: Path) -> N
     words, _ = process.communicate(timeout=120)
     assert process.returncode == 0, words
     assert "warning: the launcher" not in words
-    check(tmp_path / "run", TARGETS[name][1], TARGETS[name][4])
+    _, processes, _, _, precision = TARGETS[name]
+    check(tmp_path / "run", processes, precision)
+    if precision == "no":  # other tests fork their processes, which is quicker
+        forks = train(processes, tmp_path / "forks", *data_args, *ARGS)
+        assert largest_difference(tmp_path / "run", forks) == 0
 
 
-@pytest.mark.parametrize("name", ["gpu_1_fp16", pytest.param("gpu_all_fp16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gpu_1_fp16", "gpu_all_fp16"])
 def test_fp16_without_a_gpu_is_refused(name: str, data_args: list[str], tmp_path: Path) -> None:
     """Told once, by one of the processes."""
     process = start(name, [], *data_args, *ARGS, "--run-dir", str(tmp_path / "run"))
@@ -151,7 +156,8 @@ def test_two_machines_whose_names_mean_themselves(data_args: list[str], tmp_path
     check(tmp_path / "run", 2, "no")
 
 
-@pytest.mark.parametrize(("kind", "processes"), [("FSDP", 2), pytest.param("MEGATRON_LM", 1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "processes"), [("FSDP", 2), ("MEGATRON_LM", 1)])
 def test_other_kinds_are_refused(kind: str, processes: int, data_args: list[str], tmp_path: Path) -> None:
     config = (CONFIGS / "gpu_all.yaml").read_text().replace("MULTI_GPU", kind)
     (tmp_path / f"{kind}.yaml").write_text(config)

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import gan_dist
 from benchmarks.world_size import largest_difference
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT, launch
+from tests.conftest import ROOT, launch, together
 from tests.harness import forked
 from tests.harness.wandb_server import WandbServer
 
@@ -44,7 +44,7 @@ OPTIONS = [
 
 
 def train(num_processes: int, folder: Path, *options: object) -> Path:
-    launch(num_processes, PROGRAM, "--run-dir", folder, *OPTIONS, "--tracker", "none", *options)
+    together(num_processes, PROGRAM, "--run-dir", folder, *OPTIONS, "--tracker", "none", *options)
     return folder
 
 

@@ -27,7 +27,7 @@ from tests.conftest import ROOT
 from tests.harness import forked
 from tests.harness.browser import chromium
 from tests.harness.demo import demo
-from tests.harness.runs import free_port
+from tests.harness.forked import free_port
 
 LAST = "step 30 (last)"
 

@@ -10,7 +10,8 @@ import pytest
 
 from gan_dist.config.resolve import parse
 from gan_dist.models import names
-from tests.conftest import DATA_DIR, ROOT, launch, train, train_alone
+from tests.conftest import DATA_DIR, ROOT, launch, together, train, train_alone
+from tests.harness import forked
 from tests.harness.runs import difference
 
 
@@ -22,8 +23,8 @@ from tests.harness.runs import difference
     ],
 )
 def test_what_torch_is_told(options: list[str], told: list[object], data_args: list[str], tmp_path: Path) -> None:
-    done = launch(1, "tests/programs/settings.py", *data_args, *options, "--run-dir", tmp_path / "run")
-    assert list(json.loads(done.stdout.splitlines()[-1]).values()) == told
+    words = together(1, "tests/programs/settings.py", *data_args, *options, "--run-dir", tmp_path / "run")
+    assert list(json.loads(words.splitlines()[-1]).values()) == told
 
 
 def test_the_log_says_how_it_computes(data_args: list[str], tmp_path: Path) -> None:
@@ -70,13 +71,13 @@ def test_table_of_speeds(tmp_path: Path) -> None:
     for line in table[:4]:
         milliseconds, speed, ratio, memory = map(float, line[4:])
         assert speed == pytest.approx(64 / milliseconds * 1e3, rel=0.01)
-        assert ratio == pytest.approx(float(table[0][4]) / milliseconds, rel=0.02)
+        assert ratio == pytest.approx(float(table[0][4]) / milliseconds, rel=0.02, abs=0.006)  # has two digits
         assert 0.1 < memory < 10
     assert {line[4] for line in table[4:]} == {"not measured"}
 
 
 def test_table_of_speeds_needs_a_gpu() -> None:
-    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], capture_output=True, text=True, cwd=ROOT)
+    done = forked.run("-m", "benchmarks.gpu", folder=ROOT)
     assert done.returncode == 2
     assert done.stderr == "error: --processes 1: torch sees 0 GPUs; ./launch.sh says why; or add --cpu\n"
 
@@ -88,7 +89,7 @@ def test_machine_whose_accelerator_is_strange(data_args: list[str], tmp_path: Pa
     launch(1, "tests/programs/strange_accelerator.py", *args, PYTHONPATH=str(ROOT))
 
 
-@pytest.mark.parametrize("hidden", [[], ["pynvml", "amdsmi"]])
+@pytest.mark.parametrize("hidden", [pytest.param([], marks=pytest.mark.slow), ["pynvml", "amdsmi"]])
 def test_readings_do_not_need_the_driver(hidden: list[str]) -> None:
     """Of a GPU that is not there, with NVML and without it, as with AMD's GPUs."""
     code = f"import sys; sys.modules.update(dict.fromkeys({hidden}))\n"

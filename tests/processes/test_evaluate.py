@@ -10,7 +10,7 @@ from PIL import Image
 
 from gan_dist.data.mnist import load_images
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import DATA_DIR, ROOT, launch, train
+from tests.conftest import DATA_DIR, ROOT, together, train
 from tests.harness import forked
 
 
@@ -125,7 +125,7 @@ def test_number_of_processes_does_not_matter(data_args: list[str], tmp_path: Pat
     figures = []
     for num_processes in (1, 2, 3):  # with 3 each makes one chunk, with 2 one of them makes two
         file = tmp_path / f"{num_processes}.json"
-        launch(num_processes, "tests/programs/evaluate.py", file, "mnist", DATA_DIR)
+        together(num_processes, "tests/programs/evaluate.py", file, "mnist", DATA_DIR)
         figures.append(json.loads(file.read_text()))
     assert figures[0]["frechet_distance"] > 1
     assert figures[1:] == [figures[0]] * 2  # the same bits

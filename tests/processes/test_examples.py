@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file
 
 from benchmarks.world_size import digits, launch_command
-from tests.conftest import DATA_DIR, launch
+from tests.conftest import DATA_DIR, launch, together
 from tests.harness.runs import kill_launcher, start_command, wait_until
 
 SCRIPT = "examples/own_script.py"
@@ -30,9 +30,9 @@ def largest_difference(folder: Path, other: Path, name: str) -> float:
 @pytest.mark.parametrize("first_alone", [0, pytest.param(10, marks=pytest.mark.slow)])
 def test_number_of_processes_does_not_matter(first_alone: int, tmp_path: Path) -> None:
     """Also when it changes: what the main process reads, the other one gets."""
-    launch(1, SCRIPT, *words(tmp_path / "one", "--dtype", "float64", "--steps", 20))
+    together(1, SCRIPT, *words(tmp_path / "one", "--dtype", "float64", "--steps", 20))
     if first_alone:
-        launch(1, SCRIPT, *words(tmp_path / "two", "--dtype", "float64", "--steps", first_alone))
+        together(1, SCRIPT, *words(tmp_path / "two", "--dtype", "float64", "--steps", first_alone))
     launch(2, SCRIPT, *words(tmp_path / "two", "--dtype", "float64", "--steps", 20))
     assert largest_difference(tmp_path / "one", tmp_path / "two", "step_00000020") < 1e-10
 

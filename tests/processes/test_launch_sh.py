@@ -196,7 +196,10 @@ def test_background_status_stop(project: Path, data_args: list[str]) -> None:
     assert saved_step(run) == last_step(run) >= 5
 
 
-@pytest.mark.parametrize(("signum", "whom"), [(signal.SIGTERM, os.kill), (signal.SIGINT, os.killpg)])
+@pytest.mark.parametrize(
+    ("signum", "whom"),
+    [(signal.SIGTERM, os.kill), pytest.param(signal.SIGINT, os.killpg, marks=pytest.mark.slow)],
+)
 def test_signal_in_the_foreground(
     signum: signal.Signals, whom: Callable[[int, int], None], project: Path, data_args: list[str]
 ) -> None:

@@ -1,7 +1,5 @@
 """Networks of somebody's own: what they may be, what they must do, and that their code runs only if it is asked for."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,8 @@ import torch
 import gan_dist
 from benchmarks.world_size import largest_difference
 from gan_dist.errors import UserError
-from tests.conftest import ROOT, launch, train, train_alone
+from tests.conftest import ROOT, TRAIN, train, train_alone
+from tests.harness import forked
 from tests.harness.pair import D_END, D_LAYER, PAIR, write
 
 NETWORKS = ROOT / "tests" / "networks"
@@ -54,7 +53,7 @@ class Local(nn.BatchNorm1d):
 """
     file = write(tmp_path, PAIR.replace(D_LAYER, layers) + local)
     args = ["--model", file, "--batch-size", 8, "--max-steps", 1, "--run-dir", tmp_path / "run", *data_args]
-    done = launch(2, "gan_dist/train.py", *args)
+    done = forked.run(TRAIN, *args, folder=ROOT, num_processes=2)
     told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert told == [
         "warning: Discriminator looks across its batch, of which each process has a part: its results depend on the "
@@ -98,8 +97,8 @@ def test_code_runs_only_if_it_is_named(data_args: list[str], tmp_path: Path) -> 
         generator = gan_dist.load_generator(place, model=run / "model.py")
         assert generator(torch.zeros(1, 100)).shape == (1, 1, 28, 28)
     write(tmp_path, f"{PAIR}\n# another\n")
-    command = [sys.executable, "-m", "gan_dist.generate", run, "--model", file, "--out", tmp_path / "x.png"]
-    done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
+    words = "-m", "gan_dist.generate", run, "--model", file, "--out", tmp_path / "x.png"
+    done = forked.run(*words, folder=ROOT)
     assert (done.returncode, done.stderr) == (0, f"warning: {file} is not what it was when these weights were made\n")
     done = train_alone("--model", file, "--max-steps", 3, *data_args, "--run-dir", run)
     assert done.returncode == 0
@@ -116,8 +115,7 @@ def test_module_of_a_package(data_args: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine" / "__init__.py").touch()
     (tmp_path / "mine" / "layers.py").write_text("from torch import nn")
     (tmp_path / "mine" / "nets.py").write_text(PAIR.replace("from torch import nn", "from mine.layers import nn"))
-    command = [sys.executable, ROOT / "gan_dist" / "train.py", "--model", "mine.nets", "--max-steps", 1, *data_args]
-    done = subprocess.run([str(word) for word in command], cwd=tmp_path, capture_output=True, text=True)
+    done = forked.run(TRAIN, "--model", "mine.nets", "--max-steps", 1, *data_args, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "generator" / "model.safetensors").exists()

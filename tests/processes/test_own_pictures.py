@@ -43,7 +43,7 @@ def test_colours_are_trained_on_measured_and_drawn(tmp_path: Path, monkeypatch: 
         fill(tmp_path / "mine" / name, 20, size=12)
     mine, run = tmp_path / "mine", tmp_path / "run"
     options = ["--recipe", "mnist", "--batch-size", 8, "--image-size", 8, "--eval-images", 50, "--epochs", 1]
-    launch(1, "gan_dist/train.py", *options, "--tracker", "none", "--dataset", mine, "--run-dir", run)
+    train(1, run, *options, "--tracker", "none", "--dataset", mine)
     (figures,) = (row for row in read_rows(run / "metrics.jsonl") if "eval_sliced_distance" in row)
     options = ["--num", 50, "--json", "--dataset", mine, "--neighbours", tmp_path / "beside.png"]
     done = forked.run("-m", "gan_dist.evaluate", run, *options, folder=ROOT)

@@ -13,7 +13,7 @@ from gan_dist.adversarial.optimizer import ScaledOptimizer
 from gan_dist.adversarial.step import AdversarialStep, Batch
 from gan_dist.storage import checkpoint
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT, launch, train, train_alone
+from tests.conftest import together, train, train_alone
 from tests.harness.messages import count, messages
 from tests.harness.runs import difference
 
@@ -98,7 +98,7 @@ def test_fp16_resumes_exactly(num_processes: int, data_args: list[str], tmp_path
 
     def train_fp16(folder: Path, steps: int) -> Path:
         args_ = [*args, "--max-steps", steps, "--run-dir", folder]
-        launch(num_processes, "tests/programs/fp16_on_cpu.py", *args_, PYTHONPATH=str(ROOT))
+        together(num_processes, "tests/programs/fp16_on_cpu.py", *args_)
         return folder
 
     never_stopped = train_fp16(tmp_path / "never_stopped", 60)
@@ -149,7 +149,7 @@ def test_batchnorm_sees_the_same_part_on_any_number_of_processes(data_args: list
 @pytest.mark.parametrize("backend", ["no", pytest.param("eager", marks=pytest.mark.slow)])
 def test_accumulated_gradients_travel_once(backend: str, data_args: list[str]) -> None:
     """Also with networks that accelerate's config has compiled."""
-    sent = messages(*data_args, "--accumulate", 4, launcher=["--dynamo_backend", backend])["a step"]
+    sent = messages(*data_args, "--accumulate", 4, ACCELERATE_DYNAMO_BACKEND=backend.upper())["a step"]
     pair = models.load("linear")
     assert sum(numbers * times for _, numbers, times in sent) == count(pair.Generator(), pair.Discriminator())
 
@@ -184,5 +184,4 @@ def test_precision_that_cannot_be_is_refused(data_args: list[str], tmp_path: Pat
 
 
 def test_penalties_are_of_float32() -> None:
-    done = launch(1, "tests/programs/penalty_precision.py")
-    assert done.stdout.split() == ["torch.bfloat16", "torch.float32", "True"]
+    assert together(1, "tests/programs/penalty_precision.py").split() == ["torch.bfloat16", "torch.float32", "True"]

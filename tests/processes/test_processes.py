@@ -11,7 +11,8 @@ from gan_dist.distributed.launcher import check_size
 from gan_dist.errors import UserError
 from gan_dist.models import load
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import launch, train, train_alone
+from tests.conftest import ROOT, launch, together, train, train_alone
+from tests.harness import forked
 from tests.harness.messages import count, messages
 
 CLOTHES = ["--model-args", "layer_norm=true", "minibatch_std=true"]  # the networks of the recipe fashion-mnist
@@ -36,9 +37,9 @@ def test_float64_weights_agree(
     alone = train(1, tmp_path / "1", *args, "--max-steps", 20)
     assert largest_difference(alone, start) > 1e-3  # the runs did learn
     for number in others:
-        together = train(number, tmp_path / str(number), *args, "--max-steps", 20)
-        assert largest_difference(alone, together) < 1e-10
-        for row, same in zip(*(read_rows(run / "metrics.jsonl") for run in (alone, together)), strict=True):
+        several = train(number, tmp_path / str(number), *args, "--max-steps", 20)
+        assert largest_difference(alone, several) < 1e-10
+        for row, same in zip(*(read_rows(run / "metrics.jsonl") for run in (alone, several)), strict=True):
             names = [name for name in row if name.startswith(("loss", "logit", "accuracy", "grad_norm"))]
             assert len(names) == 8
             assert [row[name] for name in names] == pytest.approx([same[name] for name in names], abs=1e-8)
@@ -65,7 +66,7 @@ def test_same_command_same_bits(data_args: list[str], tmp_path: Path) -> None:
 def test_first_batch_is_the_same_set(data_args: list[str], tmp_path: Path) -> None:
     batches, options = [], ["--recipe", "mnist", "--augment", "cutout"]
     for n in (1, 2, 3, 4):
-        launch(n, "tests/programs/first_batch.py", tmp_path, *data_args, *options)
+        together(n, "tests/programs/first_batch.py", tmp_path, *data_args, *options)
         parts = [np.load(tmp_path / f"{n}_{rank}.npz") for rank in range(n)]
         batches.append({key: np.concatenate([part[key] for part in parts]) for key in parts[0].files})
     for batch, key in itertools.product(batches[1:], batches[0]):
@@ -94,16 +95,16 @@ def test_batchnorm_sends_one_message_each_way(data_args: list[str]) -> None:
 
 
 def test_layers_that_depend_on_the_number_of_processes_are_found() -> None:
-    launch(2, "tests/programs/across_processes.py")
+    together(2, "tests/programs/across_processes.py")
 
 
 def test_global_batchnorm_is_batchnorm() -> None:
-    done = launch(2, "tests/programs/batchnorm.py")
-    worst = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in done.stdout.splitlines()}
+    lines = together(2, "tests/programs/batchnorm.py").splitlines()
+    worst = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
     kinds = ("BatchNorm1d", "BatchNorm2d", "Doubled")
     assert worst.keys() == {f"{dtype} {kind}" for dtype in ("float64", "float32") for kind in kinds}
-    for kind, difference in worst.items():
-        assert difference < (1e-13 if "float64" in kind else 1e-5), worst
+    for kind, apart in worst.items():
+        assert apart < (1e-13 if "float64" in kind else 1e-5), worst
 
 
 def test_several_first_processes_are_refused(
@@ -121,7 +122,8 @@ def test_several_first_processes_are_refused(
 
 
 def test_an_error_of_one_process_is_raised_on_all() -> None:
-    done = launch(2, "tests/programs/one_error.py")
+    done = forked.run(ROOT / "tests/programs/one_error.py", folder=ROOT, num_processes=2)
+    assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == [
         "process 0: Told: --seed -1: of process 0",
         "process 1: Told: another process of this job has met an error, which it has logged",
@@ -140,21 +142,8 @@ def test_an_error_of_one_process_ends_all(data_args: list[str], tmp_path: Path) 
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
-EVERYTHING = [
-    "--recipe",
-    "mnist",
-    "--r1-every",
-    2,
-    "--r2",
-    0.1,
-    "--augment",
-    "translation",
-    "cutout",
-    "--lr-warmup",
-    500,
-    "--mismatch",
-    0.3,
-]
+EVERYTHING = ["--recipe", "mnist", "--batch-size", 16, "--r1-every", 2, "--r2", 0.1, "--lr-warmup", 100]
+EVERYTHING += ["--mismatch", 0.3, "--augment", "translation", "cutout"]
 
 
 @pytest.mark.parametrize(

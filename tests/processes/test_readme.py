@@ -9,7 +9,8 @@ from pathlib import Path
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.tracking.curves import save_curves
 from gan_dist.tracking.names import METRICS, dashboard_name
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TRAIN
+from tests.harness import forked
 
 README = (ROOT / "README.md").read_text()
 
@@ -17,11 +18,11 @@ README = (ROOT / "README.md").read_text()
 def test_network_in_one_file(data_args: list[str], tmp_path: Path) -> None:
     code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "class Generator" in block)
     (tmp_path / "shallow.py").write_text(code)
-    train = [sys.executable, ROOT / "gan_dist" / "train.py", *data_args, "--model", "shallow.py"]
-    train += ["--model-args", "hidden=16", "--max-steps", 3]
-    subprocess.run([str(word) for word in train], check=True, cwd=tmp_path)
+    train = [TRAIN, *data_args, "--model", "shallow.py", "--model-args", "hidden=16", "--max-steps", 3]
+    done = forked.run(*train, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     for one_row in (["--batch-size", "1"], ["--batch-size", "4", "--accumulate", "4"]):  # BatchNorm has no use for it
-        done = subprocess.run([str(word) for word in [*train, *one_row]], cwd=tmp_path, capture_output=True, text=True)
+        done = forked.run(*train, *one_row, folder=tmp_path)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert "a single row to a part of the batch; take a larger --batch-size or a smaller --accum" in done.stderr
     (run,) = (tmp_path / "runs").glob("linear-*")

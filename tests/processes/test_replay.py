@@ -14,9 +14,8 @@ from PIL import Image
 from gan_dist.errors import UserError
 from gan_dist.replay import main
 from gan_dist.storage.metrics_file import read_rows
-from tests.conftest import ROOT, train_alone
+from tests.conftest import ROOT, TRAIN, train_alone
 from tests.harness import forked
-from tests.harness.runs import start
 
 
 @pytest.fixture
@@ -34,8 +33,9 @@ def replay(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 def test_a_run_of_two_processes_that_diverged(data_args: list[str], tmp_path: Path, replay: Callable[..., str]) -> None:
     """The message names a command, which shows the step from inside, in one process."""
     rates = ["--objective", "lsgan", "--lr-g", "1e4", "--lr-d", "1e4", "--lr-warmup", 128000]
-    words, _ = start(*data_args, *rates, "--max-steps", 100, "--run-dir", tmp_path / "run", launch=2).communicate()
-    (message,) = (line for line in words.splitlines() if "Not finite" in line)
+    options = [*data_args, *rates, "--max-steps", 100, "--run-dir", tmp_path / "run"]
+    done = forked.run(TRAIN, *options, folder=ROOT, num_processes=2)
+    (message,) = (line for line in done.stderr.splitlines() if "Not finite" in line)
     python, *args = shlex.split(message.split("; ")[-1].removesuffix(" shows where it comes from"))
     assert (python, *args[:2]) == ("python", "-m", "gan_dist.replay")
     done = forked.run(*args, "--json", folder=ROOT)

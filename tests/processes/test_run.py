@@ -23,8 +23,9 @@ from gan_dist.data.order import Stream, normal
 from gan_dist.errors import UserError
 from gan_dist.storage.metrics_file import read_rows
 from gan_dist.storage.run_folder import RunFolder, new_folder
-from tests.conftest import ROOT, train_alone
-from tests.harness.runs import last_step, start, wait_until
+from tests.conftest import ROOT, TRAIN, train_alone
+from tests.harness import forked
+from tests.harness.runs import last_step, start, start_launcher, wait_until
 
 
 def test_run_folder(run_200: Path) -> None:
@@ -188,8 +189,7 @@ def test_two_runs_of_one_second_have_two_names(data_args: list[str], tmp_path: P
     taken = {time.strftime("linear-%Y%m%d-%H%M%S", time.localtime(now + second)) for second in range(100)}
     for name in taken:
         (tmp_path / "runs" / name).mkdir(parents=True)
-    command = [sys.executable, str(ROOT / "gan_dist" / "train.py"), *data_args, "--max-steps", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=99)
+    done = forked.run(TRAIN, *data_args, "--max-steps", 1, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     (name,) = {folder.name for folder in (tmp_path / "runs").iterdir()} - taken
     assert name.removesuffix("-2") in taken
@@ -242,10 +242,11 @@ def test_infinity_stops_and_saves_nothing(data_args: list[str], tmp_path: Path) 
     assert read_rows(tmp_path / "run" / "metrics.jsonl")[-1]["not_finite"] == 1
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
+@pytest.mark.parametrize("num_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_saves_and_ends(num_processes: int, data_args: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = start(*data_args, "--log-every", 10, "--run-dir", folder, launch=0 if num_processes == 1 else 2)
+    args = [*data_args, "--log-every", 10, "--run-dir", folder]
+    process = start(*args) if num_processes == 1 else start_launcher(2, *args)
     wait_until(lambda: last_step(folder), process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     words, _ = process.communicate(timeout=60)

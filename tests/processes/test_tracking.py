@@ -26,7 +26,8 @@ from tests.harness.runs import kill, last_step, small_disk, start, wait_until
 from tests.harness.wandb_server import WandbServer
 
 LENGTH = ["--max-steps", 300, "--log-every", 10, "--sample-every", 100, "--num-samples", 4, "--checkpoint-every", 50]
-LONGER = ["--max-steps", 1000, "--log-every", 10, "--sample-every", 100, "--num-samples", 4, "--checkpoint-every", 50]
+LAST = 600
+LONGER = ["--max-steps", LAST, "--log-every", 10, "--sample-every", 100, "--num-samples", 4, "--checkpoint-every", 50]
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +142,7 @@ def test_resumed_run_is_one_run(
     done = train_alone(*args)
     assert done.returncode == 0, done.stderr
     (run,) = server.runs.values()
-    assert steps(run.history()) == list(range(10, 1001, 10))
+    assert steps(run.history()) == list(range(10, LAST + 1, 10))
     assert run.exit_code == 0
 
 
@@ -176,7 +177,7 @@ def test_offline_segments_share_no_step(checkpoint_every: int, data_args: list[s
     assert look == ["wandb", "leet", upload[-1]]
     assert Path(upload[-1]).parent == folder / "wandb"
     assert len(list(folder.glob("wandb/offline-run-*"))) == 2
-    assert steps(wandb_history(folder)) == list(range(10, 1001, 10))
+    assert steps(wandb_history(folder)) == list(range(10, LAST + 1, 10))
 
 
 def break_nothing(server: WandbServer, process: subprocess.Popen[str]) -> None:
@@ -224,7 +225,7 @@ def test_faults_do_not_reach_training(
     if late is not break_nothing:
         wait_until(lambda: server.runs and last_step(folder) >= 100, process)
         late(server, process)
-    wait_until(lambda: last_step(folder) >= 1000, process)
+    wait_until(lambda: last_step(folder) >= LAST, process)
     since = time.monotonic()
     words, _ = process.communicate(timeout=120)
     closing = time.monotonic() - since
@@ -232,12 +233,12 @@ def test_faults_do_not_reach_training(
     assert process.returncode == 0, words
     assert closing < 65
     assert largest_difference(folder, untracked) == 0
-    assert [row["step"] for row in read_rows(folder / "metrics.jsonl")] == list(range(10, 1001, 10))
+    assert [row["step"] for row in read_rows(folder / "metrics.jsonl")] == list(range(10, LAST + 1, 10))
     assert "Traceback" not in words
     assert 1 <= words.count("wandb:") <= 2, words  # where the run is, and what went wrong
     assert "wandb sync" in words
     if late is not kill_helper:  # everything is in the run folder
-        assert steps(wandb_history(folder)) == list(range(10, 1001, 10))
+        assert steps(wandb_history(folder)) == list(range(10, LAST + 1, 10))
 
 
 @pytest.mark.slow
@@ -247,7 +248,7 @@ def test_refused_key(server: WandbServer, data_args: list[str], tmp_path: Path, 
     done = train_alone(*data_args[:-1], "wandb", *LONGER, "--run-dir", folder)
     assert done.returncode == 0, done.stderr
     assert "wandb: offline (the server did not take the run" in done.stderr
-    assert steps(wandb_history(folder)) == list(range(10, 1001, 10))
+    assert steps(wandb_history(folder)) == list(range(10, LAST + 1, 10))
     assert largest_difference(folder, untracked) == 0
     key = server.environment["WANDB_API_KEY"]
     assert key not in done.stdout + done.stderr
@@ -259,7 +260,7 @@ def test_full_disk_of_the_dashboard(data_args: list[str], tmp_path: Path, untrac
     with small_disk(tmp_path / "disk", "64k") as disk:
         done = train_alone(*data_args[:-1], "wandb", *LONGER, "--run-dir", folder, WANDB_DIR=str(disk))
     assert done.returncode == 0, done.stderr
-    assert [row["step"] for row in read_rows(folder / "metrics.jsonl")] == list(range(10, 1001, 10))
+    assert [row["step"] for row in read_rows(folder / "metrics.jsonl")] == list(range(10, LAST + 1, 10))
     assert largest_difference(folder, untracked) == 0
     assert "Traceback" not in done.stderr
 
@@ -305,14 +306,14 @@ def test_trackio_and_tensorboard(data_args: list[str], tmp_path: Path) -> None:
     table = {row["step"]: row["loss_d"] for row in read_rows(folder / "metrics.jsonl")}
     losses = {event.step: event.value for event in events.Scalars("D/loss")}
     assert losses == pytest.approx(table, rel=1e-6)
-    assert [event.step for event in events.Images("samples/fake")] == list(range(0, 1001, 100))
+    assert [event.step for event in events.Images("samples/fake")] == list(range(0, LAST + 1, 100))
     (growth,) = events.Images("samples/growth")
     assert growth.encoded_image_string == (folder / "samples.gif").read_bytes()
     code = "import json, sys, trackio; print(json.dumps(trackio.SQLiteStorage.get_logs('gan_dist', sys.argv[1])))"
     (run_id,) = (folder / ".id").read_text().split()
     command = [sys.executable, "-c", code, f"run-{run_id}"]
     rows = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-    assert [row["step"] for row in rows if "D/loss" in row] == list(range(10, 1001, 10))
+    assert [row["step"] for row in rows if "D/loss" in row] == list(range(10, LAST + 1, 10))
 
 
 def test_unknown_and_missing_trackers(tmp_path: Path) -> None:
