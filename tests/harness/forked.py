@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -109,6 +110,8 @@ def _ranks(num_processes: int) -> list[dict[str, str]]:
 
 def _main(words: list[str], folder: Path, environment: Mapping[str, str], outputs: list[Path]) -> None:
     os.setsid()
+    # Not the server's, which would tell at its end what a program that was killed has left.
+    resource_tracker._resource_tracker._fd = None  # type: ignore[attr-defined]
     for descriptor, file in enumerate(outputs, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), descriptor)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", buffering=1, closefd=False)
