@@ -34,7 +34,8 @@ class Program:
         self._outputs = [Path(self._place.name, name) for name in ("stdout", "stdout" if merged else "stderr")]
         for file in self._outputs:
             file.touch()
-        self._process = SERVER.Process(target=_main, args=(self.args[1:], folder, dict(environment), self._outputs))
+        args = self.args[1:], folder, dict(environment), self._outputs
+        self._process = SERVER.Process(target=_main, args=args, daemon=True)  # ends with the tests, if one has failed
         self._process.start()
         assert self._process.pid
         self.pid = self._process.pid
