@@ -15,11 +15,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from multiprocessing import resource_tracker
 from pathlib import Path
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["torch._dynamo", "gan_dist.training.trainer", "gan_dist.evaluation.evaluator"])
+MODULES = list(sys.path)  # before a test has changed it
 
 
 class Program:
@@ -34,7 +34,7 @@ class Program:
         self._outputs = [Path(self._place.name, name) for name in ("stdout", "stdout" if merged else "stderr")]
         for file in self._outputs:
             file.touch()
-        args = self.args[1:], folder, dict(environment), self._outputs
+        args = self.args[1:], folder, dict(environment), MODULES, self._outputs
         self._process = SERVER.Process(target=_main, args=args, daemon=True)  # ends with the tests, if one has failed
         self._process.start()
         assert self._process.pid
@@ -109,14 +109,16 @@ def _ranks(num_processes: int) -> list[dict[str, str]]:
     return [job | dict.fromkeys(("RANK", "LOCAL_RANK"), str(rank)) for rank in range(num_processes)]
 
 
-def _main(words: list[str], folder: Path, environment: Mapping[str, str], outputs: list[Path]) -> None:
+def _main(
+    words: list[str], folder: Path, environment: Mapping[str, str], modules: list[str], outputs: list[Path]
+) -> None:
     os.setsid()
-    # Not the server's, which would tell at its end what a program that was killed has left.
-    resource_tracker._resource_tracker._fd = None  # type: ignore[attr-defined]
+    multiprocessing.set_start_method(None, force=True)  # the platform's own, not that of the server
     for descriptor, file in enumerate(outputs, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), descriptor)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", buffering=1, closefd=False)
     os.chdir(folder)
+    sys.path[:] = modules
     os.environ.clear()
     os.environ.update(environment)
     is_module = words[0] == "-m"
