@@ -20,6 +20,7 @@ from tests.harness.runs import kill_launcher, last_step, start, wait_until
 from tests.harness.wandb_server import WandbServer
 
 SCRIPT = ROOT / "cloud" / "elastic.sh"
+STEPS = 120
 NO_RESUME = "--resume is for one start, and each machine that joins is one: run train.py with it once, then join"
 
 
@@ -78,12 +79,12 @@ class Job:
 @pytest.mark.slow
 def test_machines_come_and_go(data_args: list[str], tmp_path: Path) -> None:
     """1, 3, 2 and 1 of them: two join, one dies, one is told to go. W&B gets one run, and each step once."""
-    args = [*data_args, "--batch-size", 4000, "--dtype", "float64", "--log-every", 1]
-    run, chance = tmp_path / "run", random.Random(time.time())
-    tracked = [*args, "--tracker", "wandb", "--checkpoint-every", 4, "--max-steps", 10_000, "--run-dir", run]
+    args = [*data_args, "--batch-size", 4000, "--dtype", "float64", "--max-steps", STEPS, "--log-every", 1]
+    alone, run, chance = train(1, tmp_path / "alone", *args), tmp_path / "run", random.Random(time.time())
+    tracked = [*args, "--tracker", "wandb", "--checkpoint-every", 4, "--run-dir", run]
     with WandbServer() as server, Job(tmp_path, tracked, server.environment) as job:
         machines = [job.join()]
-        until(lambda: last_step(run) > chance.randrange(8), machines)
+        until(lambda: last_step(run) > chance.randrange(20), machines)
         machines += [job.join(), job.join()]
         joined = until(lambda: trained_by(run) == 3, machines)
         time.sleep(chance.uniform(0, 2))
@@ -93,17 +94,16 @@ def test_machines_come_and_go(data_args: list[str], tmp_path: Path) -> None:
         told = machines.pop(chance.randrange(2))
         told.send_signal(signal.SIGTERM)
         left = until(lambda: trained_by(run) == 1, machines)
-        machines[0].send_signal(signal.SIGTERM)
-        machines[0].wait(60)
+        assert last_step(run) < STEPS
+        assert machines[0].wait(240) == 0
         print(
             f"until the run goes on: {joined:.0f} s after two join, {died:.0f} after one dies, {left:.0f} as one goes"
         )
-    steps = last_step(run)
-    assert [row["step"] for row in read_rows(run / "metrics.jsonl")] == list(range(1, steps + 1))
+    assert [row["step"] for row in read_rows(run / "metrics.jsonl")] == list(range(1, STEPS + 1))
     (shown,) = server.runs.values()
-    assert [row["train/step"] for row in shown.history() if "D/loss" in row] == list(range(1, steps + 1))
-    assert shown.exit_code == 128 + signal.SIGTERM
-    assert largest_difference(train(1, tmp_path / "alone", *args, "--max-steps", steps), run) < 1e-10
+    assert [row["train/step"] for row in shown.history() if "D/loss" in row] == list(range(1, STEPS + 1))
+    assert shown.exit_code == 0
+    assert largest_difference(alone, run) < 1e-10
 
 
 @pytest.mark.slow

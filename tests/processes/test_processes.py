@@ -135,7 +135,9 @@ def test_an_error_of_one_process_is_raised_on_all() -> None:
 def test_an_error_of_one_process_ends_all(data_args: list[str], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
-    words, _ = start_launcher(2, *data_args, "--run-dir", tmp_path / "run").communicate(timeout=120)
+    process = start_launcher(2, *data_args, "--run-dir", tmp_path / "run")
+    words, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
     assert words.count("error: run folder") == 1
     assert "exitcode  : 2" in words
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["mine.txt"]
