@@ -54,6 +54,7 @@ class Local(nn.BatchNorm1d):
     file = write(tmp_path, PAIR.replace(D_LAYER, layers) + local)
     args = ["--model", file, "--batch-size", 8, "--max-steps", 1, "--run-dir", tmp_path / "run", *data_args]
     done = forked.run(TRAIN, *args, folder=ROOT, num_processes=2)
+    assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert told == [
         "warning: Discriminator looks across its batch, of which each process has a part: its results depend on the "
