@@ -39,9 +39,11 @@ class Batch(NamedTuple):
         """[N] in [0, 1): where between a real and a generated image a penalty is taken."""
         return None if self.uniform is None else self.draws(3)[:, 0]
 
-    def with_others(self, num_classes: int) -> tuple[Tensor]:
-        """Each label and another one, drawn evenly -> [N, 2]."""
+    def with_others(self, num_classes: int, every: bool) -> tuple[Tensor]:
+        """Each label and all others -> [N, num_classes], or one other, drawn evenly -> [N, 2]."""
         (labels,) = self.labels
+        if every:
+            return ((labels[:, None] + torch.arange(num_classes, device=labels.device)) % num_classes,)
         others = labels + 1 + (self.draws(3)[:, 1] * (num_classes - 1)).long()
         return (torch.stack([labels, others % num_classes], dim=1),)
 
@@ -71,7 +73,8 @@ class AdversarialStep:
     R2.
     mismatch: weight of a term of D's loss that compares the logit of a real image with its own label to that with
     another one, after the matching-aware discriminator of Reed et al., "Generative adversarial text to image
-    synthesis", ICML 2016; D then takes labels [N, 2] and gives logits [N, 2].
+    synthesis", ICML 2016; D then takes labels [N, 2] and gives logits [N, 2]. mismatch_all: to those with all other
+    labels, by cross-entropy; then M = num_classes in place of 2.
     apart: whether D runs on real and on generated images separately, as it must if it has a layer such as BatchNorm;
     None until `settle` has found it out, which the first step calls if nobody did.
     """
@@ -89,8 +92,9 @@ class AdversarialStep:
         augment: Augment | None = None,
         num_classes: int = 0,
         mismatch: float = 0.0,
+        mismatch_all: bool = False,
     ) -> None:
-        self.num_classes, self.mismatch = num_classes, mismatch
+        self.num_classes, self.mismatch, self.mismatch_all = num_classes, mismatch, mismatch_all
         self.generator, self.discriminator = generator, discriminator
         self.optimizer_g, self.optimizer_d, self.accumulate = optimizer_g, optimizer_d, accumulate
         self.apart: bool | None = None
@@ -119,7 +123,7 @@ class AdversarialStep:
                 losses_d.append(self.objective.discriminator(*judged) * share)
                 more = self.penalties(step, *seen, part.labels, part.place) if self.penalties else []
                 if others is not None:
-                    more.append(self.mismatch * F.softplus(others - judged[0]).mean())
+                    more.append(self.mismatch * F.cross_entropy(others, torch.zeros_like(part.labels[0])))
                 penalties += [sum(more[1:], start=more[0]) * share] if more else []
                 self.optimizer_d.backward(losses_d[i] + penalties[i] if more else losses_d[i])
         norm_d = self.optimizer_d.step()
@@ -139,18 +143,17 @@ class AdversarialStep:
         return StepResult(_sum(losses_d), _sum(losses_g), real, generated, norm_d, norm_g, penalty, batch.weight)
 
     def judge(self, real: Tensor, fake: Tensor, part: Batch) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
-        """D's logits of real and of generated images, and of real images with other labels, if these are asked for.
-
-        From one forward where that is possible, as it is faster.
+        """D's logits of real and of generated images, and of real images with their own and other labels [N, M], if
+        these are asked for. From one forward where that is possible, as it is faster.
         """
-        labels = part.with_others(self.num_classes) if self.mismatch else part.labels
+        labels = part.with_others(self.num_classes, self.mismatch_all) if self.mismatch else part.labels
         if self.apart:
             logits = [self.discriminator(real, *labels), self.discriminator(fake, *labels)]
         else:
             both = self.discriminator(torch.cat([real, fake]), *(torch.cat([x, x]) for x in labels))
             logits = both.chunk(2)
         if self.mismatch:
-            return (logits[0][:, 0], logits[1][:, 0]), logits[0][:, 1]
+            return (logits[0][:, 0], logits[1][:, 0]), logits[0]
         return (logits[0], logits[1]), None
 
     def settle(self, part: Batch) -> None:

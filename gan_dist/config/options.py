@@ -102,6 +102,8 @@ class Optimizer:
     """Steps between two R1 penalties, each of which counts for all of them."""
     mismatch: Annotated[float, WAS_ZERO] = 0.0
     """Weight of a term that teaches D to tell a real image's label from another one; needs --conditional."""
+    mismatch_all: Annotated[bool, Rule(before=False)] = False
+    """Compare it with all other labels instead of with one that is drawn."""
     mismatch_falls: Annotated[bool, Rule(before=True)] = True
     """Let the weight --mismatch fall with the learning rates."""
     r2: Annotated[float, WAS_ZERO] = 0.0
@@ -115,11 +117,13 @@ class Optimizer:
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's beta1 and beta2: the decay rates of its first and second moment."""
     lr_schedule: Annotated[Literal["constant", "linear", "cosine"], Rule(before="constant")] = "constant"
-    """How both learning rates fall to 0 until the end of the run, whose length then may not change."""
+    """How both learning rates fall until the end of the run, whose length then may not change."""
     lr_warmup: Annotated[int, WAS_ZERO] = 0
     """Number of images over which learning rates rise linearly to their value."""
     lr_decay_start: Annotated[float, WAS_ZERO] = 0.0
     """Share of the run after which learning rates begin to fall, from 0 to less than 1."""
+    lr_end: Annotated[float, WAS_ZERO] = 0.0
+    """Share of the learning rates that is left at the end, from 0 to 1."""
     ema: Annotated[int, WAS_ZERO] = 0
     """Half-life, in images, of a running average of G's weights, which then makes all pictures [0: none]."""
     clip_grad_norm: float | None = None

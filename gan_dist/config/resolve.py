@@ -81,6 +81,8 @@ def _check(config: Config, num_processes: int) -> None:
         raise UserError(f"--mismatch {config.optimizer.mismatch}: needs --conditional; take --mismatch 0 without")
     if config.optimizer.lr_decay_start >= 1:
         raise UserError(f"--lr-decay-start {config.optimizer.lr_decay_start}: must be less than 1")
+    if config.optimizer.lr_end > 1:
+        raise UserError(f"--lr-end {config.optimizer.lr_end}: must be at most 1")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):
         raise UserError(f"--betas {config.optimizer.betas}: both must be at least 0 and less than 1")
     check_data(config.data.dataset, config.data.image_size, config.data.background)

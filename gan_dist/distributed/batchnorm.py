@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_dist.distributed.moments import moments, over_processes
+from gan_dist.distributed.moments import moments, over_processes, variance_of_classes
 from gan_dist.distributed.processes import several
 from gan_dist.errors import UserError
 
@@ -24,13 +24,28 @@ class MinibatchStd(nn.Module):
 
     x [N, C, ...] -> [N, C + 1, ...]. It shows D how much images differ. Karras et al.,
     "Progressive growing of GANs", ICLR 2018, section 3, with the whole batch as one group.
+
+    num_classes: then it takes labels, int64 [N], as well, and an image's channel is of the images of its class. A
+    network that knows classes can see by itself how far they are apart, but not how much the images within one differ.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        # In eval mode nothing is asked of the others: samples are drawn by one process.
-        _, var = moments(_at_least_float32(x), [0], alone=not self.training)
-        std = (var + 1e-8).sqrt().mean().to(x.dtype)
-        return torch.cat([x, torch.ones_like(x[:, :1]) * std], dim=1)  # in the memory format of x
+    def __init__(self, num_classes: int = 0) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        alone = not self.training  # then nothing is asked of the others: samples are drawn by one process
+        wide = _at_least_float32(x)
+        if self.num_classes:
+            assert labels is not None
+            flat = wide.movedim(1, -1).flatten(1)  # as it lies in channels_last
+            var, count = variance_of_classes(flat, labels, self.num_classes, alone)
+            var = (var * count / (count - 1).clamp(min=1))[labels]  # [N, K]; a class has a few images, so unbiased
+        else:
+            _, var = moments(wide, [0], alone)
+            var = var.flatten(1)
+        std = (var + 1e-8).sqrt().mean(1).to(x.dtype)
+        return torch.cat([x, torch.ones_like(x[:, :1]) * std.view(-1, *[1] * (x.dim() - 1))], dim=1)
 
 
 class _Normalise(torch.autograd.Function):
@@ -43,7 +58,7 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
         own = torch.batch_norm_update_stats(x, None, None, 0.0)  # mean and biased variance of this process
-        mean, var, total = over_processes(*own, x.numel() // x.shape[1])
+        mean, var, total = over_processes(*own, own[0].new_full((1,), x.numel() // x.shape[1]))
         ctx.save_for_backward(x, weight, bias, mean, var, total)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, var, total)

@@ -20,13 +20,13 @@ SHAPE_NODES = ("View", "Squeeze", "Unsqueeze", "Reshape", "UnsafeView", "Alias",
 
 
 def make(
-    name: str, module: ModuleType, offered: Mapping[str, Any], dtype: torch.dtype, rows: int, mismatch: bool = False
+    name: str, module: ModuleType, offered: Mapping[str, Any], dtype: torch.dtype, rows: int, compared: int = 0
 ) -> dict[str, nn.Module]:
     """{"Generator": ..., "Discriminator": ...} of a pair, on the CPU, once they have shown that they fit a run.
 
     name, module: what `models.load` took and gave. offered: what their constructors may take, with latent_dim,
     image_shape and num_classes, which is 0 for networks without labels. rows: of all processes together in one forward.
-    mismatch: whether D is to take labels [N, 2]. Raises UserError.
+    compared: M, if D is to take labels [N, M]. Raises UserError.
     """
     kinds = {kind: getattr(module, kind) for kind in models.CLASSES}
     for key in offered.keys() - {"latent_dim", "image_shape", "num_classes"}:
@@ -48,11 +48,11 @@ def make(
     labels = (torch.arange(len(noise)) % offered["num_classes"],) if offered["num_classes"] else ()
     with unchanged(pair["Generator"]), unchanged(pair["Discriminator"]):
         _check_behaviour(f"--model {name}: ", pair, noise.normal_(), labels, tuple(offered["image_shape"]))
-        if mismatch:
-            two = torch.stack([*labels, *labels], dim=1)
-            with _telling(f"--mismatch: --model {name}: Discriminator must take labels [N, 2]; take --mismatch 0"):
+        if compared:
+            each, shape = torch.stack(labels * compared, dim=1), f"[N, {compared}]"
+            with _telling(f"--mismatch: --model {name}: Discriminator must take labels {shape}; take --mismatch 0"):
                 images = torch.zeros(len(noise), *offered["image_shape"], dtype=dtype)
-                assert pair["Discriminator"](images, two).shape == two.shape, "its logits are not [N, 2]"
+                assert pair["Discriminator"](images, each).shape == each.shape, f"its logits are not {shape}"
     for kind, network in pair.items():
         with _telling(f"--model {name}: {kind} cannot be saved and loaded again"):
             tensors = {key: tensor.detach().clone().contiguous() for key, tensor in network.state_dict().items()}

@@ -89,8 +89,11 @@ class LinearOfImages(nn.Linear):
 class Discriminator(nn.Module, PyTorchModelHubMixin):
     """images [N, *image_shape] and labels [N] or [N, M] (int64) -> logits [N] or [N, M], above 0 for "real".
 
+    The first of M labels is an image's own.
+
     num_classes: 0 for a discriminator without labels. With labels it has a logit for each class. minibatch_std: it sees
-    how much the images of a batch differ, and so pulls G towards the variance of real ones.
+    how much the images of a batch, or those of one class in it, differ, and so pulls G towards the variance of real
+    ones.
     """
 
     def __init__(
@@ -110,7 +113,7 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.block = nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1)
-        self.spread = MinibatchStd() if minibatch_std else nn.Identity()
+        self.spread = MinibatchStd(num_classes) if minibatch_std else None
         in_features = (2 * width + minibatch_std) * math.prod(quarter(image_shape))
         self.logits = LinearOfImages(in_features, max(1, num_classes))
         self.to(memory_format=torch.channels_last)
@@ -118,10 +121,11 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.down(images)
         x = F.leaky_relu(x + self.block(x), 0.2)
-        logits = self.logits(self.spread(x))
-        if labels is None:
-            return logits.squeeze(1)
-        return logits.gather(1, labels.view(len(labels), -1)).view_as(labels)
+        each = None if labels is None else labels.view(len(labels), -1)
+        if self.spread is not None:
+            x = self.spread(x, None if each is None else each[:, 0])
+        logits = self.logits(x)
+        return logits.squeeze(1) if each is None else logits.gather(1, each).view_as(labels)
 
     def probability(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """images [N, *image_shape], labels [N] -> probability [N] that each is real."""

@@ -47,6 +47,8 @@ def build(config: Config, accelerator: Accelerator) -> Built:
 
 def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Config, accelerator: Accelerator) -> Batches:
     """Make the batches of a run. Raises UserError if the images fill no batch."""
+    options = config.optimizer
+    one_other = bool(options.mismatch) and not options.mismatch_all
     return Batches(
         images,
         accelerator,
@@ -54,9 +56,9 @@ def make_batches(images: NDArray[np.uint8], labels: Tensor | None, config: Confi
         latent_dim=config.model.latent_dim,
         seed=config.run.seed,
         dtype=getattr(torch, config.run.dtype),
-        accumulate=config.optimizer.accumulate,
+        accumulate=options.accumulate,
         on_device=config.data.data_placement == "device",
         labels=labels,
-        draws=bool(config.data.augment or config.optimizer.mismatch or config.optimizer.objective == "wgan-gp"),
+        draws=bool(config.data.augment) or one_other or options.objective == "wgan-gp",
         mirror=config.data.mirror,
     )

@@ -45,8 +45,9 @@ class TrainingState:
         total_steps: int,
         class_frequencies: Tensor | None = None,
     ) -> None:
+        options, objective = config.optimizer, OBJECTIVES[config.optimizer.objective]
         seed_everything(config.run.seed)
-        rows = config.run.batch_size // config.optimizer.accumulate
+        rows = config.run.batch_size // options.accumulate
         num_classes = 0 if class_frequencies is None else len(class_frequencies)
         offered = {
             "latent_dim": config.model.latent_dim,
@@ -56,8 +57,8 @@ class TrainingState:
         self.offered = offered | models.read_arguments(config.model.model_args)
         self.module = models.load(config.model.model)
         self.version = models.version(self.module)  # of the networks' code
-        dtype, mismatch = getattr(torch, config.run.dtype), config.optimizer.mismatch > 0
-        pair = make(config.model.model, self.module, self.offered, dtype, rows, mismatch)
+        compared = (num_classes if options.mismatch_all else 2) if options.mismatch else 0
+        pair = make(config.model.model, self.module, self.offered, getattr(torch, config.run.dtype), rows, compared)
         self.seed, self.process = config.run.seed, accelerator.process_index
         self.compiler = accelerator.state.dynamo_plugin.backend.value.lower()  # "no" without
         self.settle_seconds = 0.0
@@ -65,7 +66,6 @@ class TrainingState:
         if class_frequencies is not None and hasattr(self.generator, "class_frequencies"):
             self.generator.class_frequencies.copy_(class_frequencies)  # type: ignore[operator]
         make_global(self.discriminator)
-        options, objective = config.optimizer, OBJECTIVES[config.optimizer.objective]
         penalties = Penalties(
             self.discriminator,
             r1=Penalty(options.r1, options.r1_every),
@@ -103,10 +103,11 @@ class TrainingState:
             augment=Augment(config.data.augment) if config.data.augment else None,
             num_classes=num_classes,
             mismatch=options.mismatch,
+            mismatch_all=options.mismatch_all,
         )
         self.batch_size = config.run.batch_size
         total = total_steps * self.batch_size
-        self.schedule = Schedule(options.lr_schedule, total, options.lr_warmup, options.lr_decay_start)
+        self.schedule = Schedule(options.lr_schedule, total, options.lr_warmup, options.lr_decay_start, options.lr_end)
         self.full_rates = {"d": options.lr_d, "g": options.lr_g}
         self.mismatch, self.mismatch_falls = options.mismatch, options.mismatch_falls
 

@@ -24,6 +24,7 @@ from tests.conftest import ROOT, train_alone
         ("--epochs 0", "--epochs 0: must be greater than 0"),
         ("--max-steps -3", "--max-steps -3: must be greater than 0"),
         ("--seed -1", "--seed -1: must be 0 or greater"),
+        ("--lr-end 1.5", "--lr-end 1.5: must be at most 1"),
         ("--betas 0.5 1", "--betas"),
         (
             "--dataset cifar",

@@ -16,7 +16,7 @@ from tests.harness import forked
 from tests.harness.messages import count, messages
 from tests.harness.runs import start_launcher
 
-CLOTHES = ["--model-args", "layer_norm=true", "minibatch_std=true"]  # the networks of the recipe fashion-mnist
+CLOTHES = ["--mismatch-all", "--model-args", "layer_norm=true", "minibatch_std=true"]  # as in the recipe fashion-mnist
 
 
 @pytest.mark.parametrize(

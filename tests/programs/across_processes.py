@@ -32,6 +32,17 @@ class Deviation(nn.Module):
         return torch.cat([x, x.std(0).mean().expand(len(x), 1)], dim=1)
 
 
+class WithinClasses(nn.Module):
+    """The deviation among the rows of a class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.spread = nn.Linear(4, 6), MinibatchStd(3)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.spread(self.linear(x), labels)
+
+
 def depends(*layers: nn.Module) -> bool:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 6), *layers)
@@ -43,6 +54,8 @@ if __name__ == "__main__":
     accelerator = make_accelerator()
     assert not depends(nn.BatchNorm1d(6), nn.Dropout(0.5), MinibatchStd())
     assert not depends(Doubled(6))
+    labels = (torch.arange(8) + accelerator.process_index) % 3
+    assert not depends_on_processes(WithinClasses(), [torch.zeros(8, 4), labels])
     assert depends(Local(6))
     assert depends(nn.BatchNorm1d(6), nn.Linear(6, 6), Local(6))
     assert depends(nn.BatchNorm1d(6), nn.LeakyReLU(), nn.Linear(6, 6), Deviation(), nn.Linear(7, 1))

@@ -57,6 +57,7 @@ def run(model: str, accumulate: int, scaled: bool) -> None:
         augment=Augment(NAMES),
         num_classes=num_classes,
         mismatch=float(num_classes > 0),
+        mismatch_all=accumulate > 1,
     )
     step.apart = False  # to find it out takes numbers
     average = Average(nn.Identity(), 100)

@@ -135,6 +135,7 @@ def test_schedules() -> None:
     assert Schedule("constant", 100).factor(99) == 1
     linear = Schedule("linear", 100, start=0.5)
     assert [linear.factor(seen) for seen in (0, 50, 75, 100, 200)] == [1, 1, 0.5, 0, 0]
+    assert [Schedule("linear", 100, end=0.4).factor(seen) for seen in (0, 50, 100, 200)] == [1, 0.7, 0.4, 0.4]
     cosine = Schedule("cosine", 100)
     assert [cosine.factor(seen) for seen in (0, 50, 100)] == pytest.approx([1, 0.5, 0])
     assert [Schedule("constant", 100, warmup=9).factor(seen) for seen in (0, 4, 9, 50)] == [0.1, 0.5, 1, 1]

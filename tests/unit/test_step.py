@@ -1,5 +1,7 @@
 """The step: the article's procedure, with nothing computed in vain."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from gan_dist import models
 from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.objectives import discriminator_loss, generator_loss
 from gan_dist.adversarial.optimizer import ScaledOptimizer
-from gan_dist.adversarial.step import AdversarialStep, Batch
+from gan_dist.adversarial.step import DRAWS_OF_A_STEP, AdversarialStep, Batch
 
 MODELS = models.names()
 
@@ -71,6 +73,27 @@ def test_step_is_the_textbooks(model: str) -> None:
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_label_is_compared_with_another_one_or_with_all(every: bool) -> None:
+    torch.manual_seed(0)
+    pair = models.load("dcgan")
+    generator, discriminator = (make(num_classes=5).double() for make in (pair.Generator, pair.Discriminator))
+    off = GradScaler("cpu", enabled=False)
+    optimizers = [ScaledOptimizer(x, torch.optim.SGD(x.parameters()), off, None) for x in (generator, discriminator)]
+    step = AdversarialStep(generator, discriminator, *optimizers, num_classes=5, mismatch=0.7, mismatch_all=every)
+    real, labels = torch.rand(6, 1, 28, 28).double() * 2 - 1, torch.tensor([0, 1, 2, 3, 4, 4])
+    uniform = torch.rand(6, DRAWS_OF_A_STEP).double()
+    logits = torch.stack([discriminator(real, torch.full_like(labels, label)) for label in range(5)], dim=1)
+    result = step(Batch(real, torch.randn(6, 64).double(), (labels,), uniform))
+    expected = 0.0
+    for row, label, number in zip(logits.tolist(), labels.tolist(), uniform[:, -1].tolist(), strict=True):
+        drawn = (label + 1 + int(number * 4)) % 5
+        compared = range(5) if every else (label, drawn)
+        expected += 0.7 * math.log(sum(math.exp(row[other] - row[label]) for other in compared)) / 6
+    assert result.penalty is not None
+    assert float(result.penalty) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("model", MODELS)
