@@ -73,8 +73,8 @@ class AdversarialStep:
     R2.
     mismatch: weight of a term of D's loss that compares the logit of a real image with its own label to that with
     another one, after the matching-aware discriminator of Reed et al., "Generative adversarial text to image
-    synthesis", ICML 2016; D then takes labels [N, 2] and gives logits [N, 2]. mismatch_all: to those with all other
-    labels, by cross-entropy; then M = num_classes in place of 2.
+    synthesis", ICML 2016, by cross-entropy. D then takes labels [N, 2], a row's own and the other, and gives logits
+    [N, 2]. mismatch_all: to those with all other labels; then they are [N, num_classes].
     apart: whether D runs on real and on generated images separately, as it must if it has a layer such as BatchNorm;
     None until `settle` has found it out, which the first step calls if nobody did.
     """
@@ -118,12 +118,12 @@ class AdversarialStep:
                 fake = self.generator(part.noise, *part.labels)
             with _all_reduce_if(i == last, self.discriminator):
                 seen = self._augmented(part.real, part, 0), self._augmented(fake.detach(), part, 1)
-                judged, others = self.judge(*seen, part)
+                judged, compared = self.judge(*seen, part)
                 logits.append(judged)
                 losses_d.append(self.objective.discriminator(*judged) * share)
                 more = self.penalties(step, *seen, part.labels, part.place) if self.penalties else []
-                if others is not None:
-                    more.append(self.mismatch * F.cross_entropy(others, torch.zeros_like(part.labels[0])))
+                if compared is not None:  # the right answer is column 0
+                    more.append(self.mismatch * F.cross_entropy(compared, torch.zeros_like(part.labels[0])))
                 penalties += [sum(more[1:], start=more[0]) * share] if more else []
                 self.optimizer_d.backward(losses_d[i] + penalties[i] if more else losses_d[i])
         norm_d = self.optimizer_d.step()

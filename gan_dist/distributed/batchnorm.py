@@ -40,12 +40,12 @@ class MinibatchStd(nn.Module):
             assert labels is not None
             flat = wide.movedim(1, -1).flatten(1)  # as it lies in channels_last
             var, count = variance_of_classes(flat, labels, self.num_classes, alone)
-            var = (var * count / (count - 1).clamp(min=1))[labels]  # [N, K]; a class has a few images, so unbiased
+            var = var * count / (count - 1).clamp(min=1)  # [num_classes, K]; a class has a few images, so unbiased
         else:
-            _, var = moments(wide, [0], alone)
-            var = var.flatten(1)
+            var = moments(wide, [0], alone)[1].flatten(1)  # [1, K]
         std = (var + 1e-8).sqrt().mean(1).to(x.dtype)
-        return torch.cat([x, torch.ones_like(x[:, :1]) * std.view(-1, *[1] * (x.dim() - 1))], dim=1)
+        each = (std[labels] if self.num_classes else std).view(-1, *[1] * (x.dim() - 1))
+        return torch.cat([x, torch.ones_like(x[:, :1]) * each], dim=1)  # in the memory format of x
 
 
 class _Normalise(torch.autograd.Function):
