@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see what _PUBLI
     from gan_dist.data.order import normal as normal
     from gan_dist.data.order import seed_of_networks as seed_of_networks
     from gan_dist.data.order import uniform as uniform
+    from gan_dist.distributed.batchnorm import ClassStd as ClassStd
     from gan_dist.distributed.batchnorm import MinibatchStd as MinibatchStd
     from gan_dist.distributed.batchnorm import make_global as make_global
     from gan_dist.distributed.processes import make_accelerator as make_accelerator
@@ -59,7 +60,7 @@ _PUBLIC = {
     "gan_dist.data.dataset": "Dataset load_dataset",
     "gan_dist.data.mnist": "load_images load_labels",
     "gan_dist.data.order": "Stream image_indices normal seed_of_networks uniform",
-    "gan_dist.distributed.batchnorm": "MinibatchStd make_global",
+    "gan_dist.distributed.batchnorm": "ClassStd MinibatchStd make_global",
     "gan_dist.distributed.processes": "make_accelerator",
     "gan_dist.drawing.images": "Drawing",
     "gan_dist.errors": "UserError",

@@ -24,28 +24,31 @@ class MinibatchStd(nn.Module):
 
     x [N, C, ...] -> [N, C + 1, ...]. It shows D how much images differ. Karras et al.,
     "Progressive growing of GANs", ICLR 2018, section 3, with the whole batch as one group.
-
-    num_classes: then it takes labels, int64 [N], as well, and an image's channel is of the images of its class. A
-    network that knows classes can see by itself how far they are apart, but not how much the images within one differ.
     """
 
-    def __init__(self, num_classes: int = 0) -> None:
+    def forward(self, x: Tensor) -> Tensor:
+        alone = not self.training  # then nothing is asked of the others: samples are drawn by one process
+        var = moments(_at_least_float32(x), [0], alone)[1]
+        std = (var + 1e-8).sqrt().mean().to(x.dtype)
+        return torch.cat([x, torch.ones_like(x[:, :1]) * std], dim=1)  # in the memory format of x
+
+
+class ClassStd(nn.Module):
+    """x [N, K], labels int64 [N] -> [N, K]: the unbiased standard deviation of each feature among the rows of the same
+    class in the global batch.
+
+    It shows D how much the images of a class differ, in each of its features. A network that knows classes can see by
+    itself how far they are apart.
+    """
+
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        alone = not self.training  # then nothing is asked of the others: samples are drawn by one process
-        wide = _at_least_float32(x)
-        if self.num_classes:
-            assert labels is not None
-            flat = wide.movedim(1, -1).flatten(1)  # as it lies in channels_last
-            var, count = variance_of_classes(flat, labels, self.num_classes, alone)
-            var = var * count / (count - 1).clamp(min=1)  # [num_classes, K]; a class has a few images, so unbiased
-        else:
-            var = moments(wide, [0], alone)[1].flatten(1)  # [1, K]
-        std = (var + 1e-8).sqrt().mean(1).to(x.dtype)
-        each = (std[labels] if self.num_classes else std).view(-1, *[1] * (x.dim() - 1))
-        return torch.cat([x, torch.ones_like(x[:, :1]) * each], dim=1)  # in the memory format of x
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        var, count = variance_of_classes(_at_least_float32(x), labels, self.num_classes, alone=not self.training)
+        unbiased = var * count / (count - 1).clamp(min=1)  # of a few rows; one alone has none
+        return (unbiased + 1e-8).sqrt().to(x.dtype)[labels]
 
 
 class _Normalise(torch.autograd.Function):

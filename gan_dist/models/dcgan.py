@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from gan_dist.distributed.batchnorm import MinibatchStd
+from gan_dist.distributed.batchnorm import ClassStd
 from gan_dist.models._shape import quarter
 
 
@@ -92,8 +92,9 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
     The first of M labels is an image's own.
 
     num_classes: 0 for a discriminator without labels. With labels it has a logit for each class. minibatch_std: it sees
-    how much the images of a batch, or those of one class in it, differ, and so pulls G towards the variance of real
-    ones.
+    how much the images of a batch differ, among those of the same class, and so pulls G towards the variance of real
+    ones. After Karras et al., "Progressive growing of GANs", ICLR 2018, section 3, who average over all features; here
+    each channel's mean over the image has a deviation of its own.
     """
 
     def __init__(
@@ -113,19 +114,21 @@ class Discriminator(nn.Module, PyTorchModelHubMixin):
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.block = nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1)
-        self.spread = MinibatchStd(num_classes) if minibatch_std else None
-        in_features = (2 * width + minibatch_std) * math.prod(quarter(image_shape))
-        self.logits = LinearOfImages(in_features, max(1, num_classes))
+        kinds = max(1, num_classes)
+        self.logits = LinearOfImages(2 * width * math.prod(quarter(image_shape)), kinds)
+        self.spread = ClassStd(kinds) if minibatch_std else None
+        if minibatch_std:
+            self.logits_of_spread = nn.Linear(2 * width, kinds, bias=False)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.down(images)
         x = F.leaky_relu(x + self.block(x), 0.2)
-        each = None if labels is None else labels.view(len(labels), -1)
-        if self.spread is not None:
-            x = self.spread(x, None if each is None else each[:, 0])
         logits = self.logits(x)
-        return logits.squeeze(1) if each is None else logits.gather(1, each).view_as(labels)
+        each = logits.new_zeros(len(x), 1, dtype=torch.int64) if labels is None else labels.view(len(x), -1)
+        if self.spread is not None:
+            logits = logits + self.logits_of_spread(self.spread(x.mean((2, 3)), each[:, 0]))
+        return logits.squeeze(1) if labels is None else logits.gather(1, each).view_as(labels)
 
     def probability(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """images [N, *image_shape], labels [N] -> probability [N] that each is real."""

@@ -23,7 +23,7 @@ from gan_dist.adversarial.schedule import Schedule
 from gan_dist.adversarial.step import AdversarialStep, Batch, StepResult
 from gan_dist.config.options import Config
 from gan_dist.data.order import seed_of_networks
-from gan_dist.distributed.batchnorm import GlobalBatchNorm, MinibatchStd, make_global
+from gan_dist.distributed.batchnorm import ClassStd, GlobalBatchNorm, MinibatchStd, make_global
 from gan_dist.distributed.processes import several, share
 from gan_dist.models._behaviour import depends_on_processes, draws_random_numbers, looks_across_batch
 from gan_dist.models._contract import make
@@ -135,7 +135,7 @@ class TrainingState:
 
     def _warn_of_layers(self, network: nn.Module, inputs: Sequence[Tensor]) -> None:
         """Of layers that look across the batch of one process, where there are several. Every process must call it."""
-        is_global = any(isinstance(module, GlobalBatchNorm | MinibatchStd) for module in network.modules())
+        is_global = any(isinstance(module, GlobalBatchNorm | MinibatchStd | ClassStd) for module in network.modules())
         is_safe = is_global and not depends_on_processes(network, inputs)
         if not is_safe and self.process == 0:
             words = f"{type(network).__name__} looks across its batch, of which each process has a part"

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_dist import MinibatchStd
+from gan_dist import ClassStd, MinibatchStd
 from gan_dist.distributed.batchnorm import make_global
 from gan_dist.distributed.processes import make_accelerator
 from gan_dist.errors import exit_now
@@ -37,7 +37,7 @@ class WithinClasses(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear, self.spread = nn.Linear(4, 6), MinibatchStd(3)
+        self.linear, self.spread = nn.Linear(4, 6), ClassStd(3)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         return self.spread(self.linear(x), labels)
