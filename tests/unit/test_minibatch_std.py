@@ -3,6 +3,7 @@
 import torch
 
 from gan_dist import ClassStd, MinibatchStd
+from gan_dist.models.dcgan import Discriminator
 
 X = torch.randn(9, 4, 5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -23,3 +24,13 @@ def test_within_each_class() -> None:
         expected = x[labels == label].std(0).expand(int((labels == label).sum()), -1)
         torch.testing.assert_close(out[labels == label], expected, rtol=0, atol=1e-4)  # 1e-4 is that of a single row
     assert float(out[labels == 3].max()) < 1e-3  # one row does not differ from itself
+
+
+def test_discriminator_without_labels_sees_the_batch() -> None:
+    torch.manual_seed(0)
+    network = Discriminator((1, 8, 8), width=4, minibatch_std=True)
+    images = torch.randn(6, 1, 8, 8)
+    logits = network(images)
+    assert logits.shape == (6,)
+    same = network(images[:1].expand(6, -1, -1, -1))
+    assert float((same[0] - logits[0]).detach().abs()) > 1e-3
