@@ -34,8 +34,8 @@ class MinibatchStd(nn.Module):
 
 
 class ClassStd(nn.Module):
-    """x [N, K], labels int64 [N] -> [N, K]: the unbiased standard deviation of each feature among the rows of the same
-    class in the global batch.
+    """x [N, K], labels int64 [N] -> [N, K]: the standard deviation of each feature among the rows of the
+    same class in the global batch, from the unbiased variance; 1e-4 for a row that is alone.
 
     It shows D how much the images of a class differ, in each of its features. A network that knows classes can see by
     itself how far they are apart.
@@ -47,7 +47,7 @@ class ClassStd(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         var, count = variance_of_classes(_at_least_float32(x), labels, self.num_classes, alone=not self.training)
-        unbiased = var * count / (count - 1).clamp(min=1)  # of a few rows; one alone has none
+        unbiased = var * count / (count - 1).clamp(min=1)
         return (unbiased + 1e-8).sqrt().to(x.dtype)[labels]
 
 
