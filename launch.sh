@@ -75,17 +75,13 @@ has_gpu_driver() {
 
 # prepare OPTIONS: finds the command, or says in one line what is wrong with the machine or the options
 prepare() {
-    local num_gpus=0 config=cpu_1 processes=1 options=() threads
+    local num_gpus=0 config=gpu_1 processes=1 options=() threads
     if has_gpu_driver; then # torch knows which GPUs it can use, but takes two seconds to say so: options first
         "$bin/python" "$root/gan_dist/train.py" "$@" --print-config >/dev/null
         num_gpus=$("$bin/python" -W ignore -m gan_dist.distributed.gpus)
     fi
-    if ((num_gpus == 1)); then
-        config=gpu_1
-    elif ((num_gpus > 1)); then
+    if ((num_gpus > 1)); then
         config=gpu_all processes=$num_gpus options=(--num_processes "$num_gpus")
-    else
-        options=(--quiet) # no traceback of the launcher below the error that train.py has told
     fi
     # What is wrong with the options or the data set is told here, in one line, not once more by the launcher.
     WORLD_SIZE=$processes "$bin/python" -m gan_dist.download "$@" >/dev/null
@@ -93,17 +89,19 @@ prepare() {
     threads=$(($(nproc) / processes))
     ((num_gpus == 0 || threads <= 8)) || threads=8 # beside a GPU the CPU has little to do; not measured yet
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 1 ? threads : 1))}
-    command=("$bin/accelerate" launch "${options[@]}"
-        --config_file "$root/accelerate_configs/$config.yaml" "$root/gan_dist/train.py" "$@")
+    command=("$bin/accelerate" launch "${options[@]}" --config_file "$root/accelerate_configs/$config.yaml")
+    # A launcher would import torch once more before it starts one process with this variable set.
+    ((num_gpus > 0)) || command=(env ACCELERATE_USE_CPU=true "$bin/python")
+    command+=("$root/gan_dist/train.py" "$@")
 }
 
-# run: prints the `accelerate launch` line and runs it
+# run: prints the line that trains and runs it
 run() {
     local launcher signal=0 code=0
     # A log that is full or closed costs words, not the run.
     echo "OMP_NUM_THREADS=$OMP_NUM_THREADS $(printf '%q ' "${command[@]}")" >&2 || true
     # Ctrl-C and SIGTERM are for train.py, which saves and ends; a launcher that dies of them would leave it alone.
-    # Ctrl-C reaches it from the terminal; the launcher ignores it, like everything that is started with `&`.
+    # Ctrl-C reaches it from the terminal; a launcher ignores it, like everything that is started with `&`.
     "${command[@]}" &
     launcher=$!
     trap 'signal=2' INT
@@ -117,13 +115,13 @@ run() {
     exit "$code"
 }
 
-# end_launched terminate: SIGTERM to what the launcher started, or to itself if that is nothing yet
+# end_launched terminate: SIGTERM to what the launcher started, or to itself if that is nothing yet or it is train.py
 # end_launched kill: SIGKILL to all; workers of several processes are in sessions of their own, no group has them
 end_launched() {
     "$bin/python" -c 'import contextlib, psutil, sys
 launcher, how = psutil.Process(int(sys.argv[1])), sys.argv[2]
-workers = launcher.children() or [launcher]
-for process in workers if how == "terminate" else [launcher, *launcher.children(recursive=True)]:
+workers = launcher.cmdline()[2:3] == ["launch"] and launcher.children()
+for process in workers or [launcher] if how == "terminate" else [launcher, *launcher.children(recursive=True)]:
     with contextlib.suppress(psutil.NoSuchProcess):
         getattr(process, how)()' "$launcher" "$1" || true
 }

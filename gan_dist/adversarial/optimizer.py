@@ -1,5 +1,7 @@
 """An optimizer with its loss scaler, so that the step is the same code in every precision."""
 
+import inspect
+
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
@@ -55,13 +57,23 @@ class ScaledOptimizer:
         }
 
 
+class _Adam(Adam):
+    """torch's, with its methods as they were before torch decorated them: the decorators import its compiler, which
+    takes longer than all that a run does before its first step.
+    """
+
+    add_param_group = inspect.unwrap(Adam.add_param_group)
+    zero_grad = inspect.unwrap(Adam.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(Adam.step))
+
+
 def make_adam(network: nn.Module, lr: float, betas: tuple[float, float] = (0.5, 0.999)) -> Adam:
     """Adam for the parameters that are not frozen, once they are on their device.
 
     lr: learning rate. betas: decay rates of its two moments; the default is that of DCGAN (Radford et al., ICLR 2016).
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
-    optimizer = Adam(parameters, lr, betas, fused=True)
+    optimizer = _Adam(parameters, lr, betas, fused=True)
     # The state that Adam would make in its first step, here already, so that a checkpoint can be loaded into it.
     for p in parameters:
         step = torch.zeros((), dtype=torch.float32, device=p.device)

@@ -76,7 +76,9 @@ class TrainingState:
         make_global(self.generator)
         with warnings.catch_warnings():  # torch 2.14 deprecates the only name that Accelerate 1.15 can pass on
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
-            prepared_g, prepared_d = accelerator.prepare(self.generator, self.discriminator)
+            # Asked where to place a network, Accelerate imports torch.distributed.tensor, half a second, to find out.
+            networks = self.generator, self.discriminator
+            prepared_g, prepared_d = accelerator.prepare(*networks, device_placement=[True, True])
         if self.average:
             self.average.network.to(accelerator.device)
         # Not prepared by Accelerate: its wrapper costs more than the fused step of a small network, and its one loss

@@ -230,6 +230,15 @@ def test_git_commit_is_of_this_code(tmp_path: Path) -> None:
     assert found == ["None\n", "None\n", head]
 
 
+def test_start_imports_no_compiler(data_args: list[str], tmp_path: Path) -> None:
+    """Nor what places networks that are in pieces: each takes half a second to two."""
+    slow = {"torch._dynamo", "torch.distributed.tensor", "sympy"}
+    program = f"import sys; from gan_dist.train import main; print(main(), {slow} & sys.modules.keys())"
+    args = [*data_args, "--max-steps", "2", "--run-dir", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", program, *args], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
+
+
 def test_infinity_stops_and_saves_nothing(data_args: list[str], tmp_path: Path) -> None:
     args = [*data_args, "--lr-g", "1e38", "--lr-d", "1e38", "--run-dir", tmp_path / "run", "--max-steps", 300]
     done = train_alone(*args)

@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 SIDE_EFFECTS = """
 import json, logging, os, signal, sys, warnings
-import accelerate, huggingface_hub, numpy, psutil, safetensors.torch, torch._dynamo, yaml  # what they do is not ours
+import accelerate, huggingface_hub, numpy, psutil, safetensors.torch, torch, yaml  # what they do is not ours
 from torch import nn
 
 def state():

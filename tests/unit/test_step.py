@@ -10,7 +10,7 @@ from torch.amp import GradScaler
 from gan_dist import models
 from gan_dist.adversarial.finite import Diverged, check_finite
 from gan_dist.adversarial.objectives import discriminator_loss, generator_loss
-from gan_dist.adversarial.optimizer import ScaledOptimizer
+from gan_dist.adversarial.optimizer import ScaledOptimizer, make_adam
 from gan_dist.adversarial.step import DRAWS_OF_A_STEP, AdversarialStep, Batch
 
 MODELS = models.names()
@@ -128,3 +128,22 @@ def test_one_number_that_is_not_finite_is_found(wrong: float) -> None:
     tensors["b"]["y"][1, 2] = wrong
     with pytest.raises(Diverged, match="step 7: b's y is not finite"):
         check_finite(7, tensors)
+
+
+def test_adam_is_torchs() -> None:
+    """To the last bit, with a learning rate that changes and with a hook."""
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(7, 5), nn.Linear(7, 5)
+    theirs.load_state_dict(ours.state_dict())
+    adams = make_adam(ours, 1e-2, (0.5, 0.99)), torch.optim.Adam(theirs.parameters(), 1e-2, (0.5, 0.99), fused=True)
+    hooked: list[torch.optim.Optimizer] = []
+    adams[0].register_step_post_hook(lambda adam, *_: hooked.append(adam))
+    for step in range(4):
+        x = torch.randn(3, 7)
+        for network, adam in zip((ours, theirs), adams, strict=True):
+            adam.param_groups[0]["lr"] = 1e-2 / (step + 1)
+            adam.zero_grad()
+            network(x).square().sum().backward()
+            adam.step()
+    assert all(torch.equal(*pair) for pair in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert hooked == [adams[0]] * 4
