@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["gan_dist.training.trainer", "gan_dist.evaluation.evaluator"])
+# torch._dynamo is what DDP imports.
+SERVER.set_forkserver_preload(["torch._dynamo", "gan_dist.training.trainer", "gan_dist.evaluation.evaluator"])
 MODULES = list(sys.path)  # before a test has changed it
 
 
