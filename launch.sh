@@ -75,7 +75,7 @@ has_gpu_driver() {
 
 # prepare OPTIONS: finds the command, or says in one line what is wrong with the machine or the options
 prepare() {
-    local num_gpus=0 config=gpu_1 processes=1 options=() threads
+    local num_gpus=0 processes=1 config=gpu_1 options=() threads
     if has_gpu_driver; then # torch knows which GPUs it can use, but takes two seconds to say so: options first
         "$bin/python" "$root/gan_dist/train.py" "$@" --print-config >/dev/null
         num_gpus=$("$bin/python" -W ignore -m gan_dist.distributed.gpus)
@@ -89,9 +89,11 @@ prepare() {
     threads=$(($(nproc) / processes))
     ((num_gpus == 0 || threads <= 8)) || threads=8 # beside a GPU the CPU has little to do; not measured yet
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 1 ? threads : 1))}
-    command=("$bin/accelerate" launch "${options[@]}" --config_file "$root/accelerate_configs/$config.yaml")
-    # A launcher would import torch once more before it starts one process with this variable set.
-    ((num_gpus > 0)) || command=(env ACCELERATE_USE_CPU=true "$bin/python")
+    if ((num_gpus == 0)); then # a launcher would import torch once more, only to start this
+        command=(env ACCELERATE_USE_CPU=true "$bin/python")
+    else
+        command=("$bin/accelerate" launch "${options[@]}" --config_file "$root/accelerate_configs/$config.yaml")
+    fi
     command+=("$root/gan_dist/train.py" "$@")
 }
 
