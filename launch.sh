@@ -99,33 +99,33 @@ prepare() {
 
 # run: prints the line that trains and runs it
 run() {
-    local launcher signal=0 code=0
+    local started signal=0 code=0
     # A log that is full or closed costs words, not the run.
     echo "OMP_NUM_THREADS=$OMP_NUM_THREADS $(printf '%q ' "${command[@]}")" >&2 || true
     # Ctrl-C and SIGTERM are for train.py, which saves and ends; a launcher that dies of them would leave it alone.
     # Ctrl-C reaches it from the terminal; a launcher ignores it, like everything that is started with `&`.
     "${command[@]}" &
-    launcher=$!
+    started=$!
     trap 'signal=2' INT
     trap 'if ((signal)); then end_launched kill; else signal=15; end_launched terminate; fi' TERM
-    while kill -0 "$launcher" 2>/dev/null; do # a signal ends `wait` before the launcher has ended
+    while kill -0 "$started" 2>/dev/null; do # a signal ends `wait` before that has ended
         code=0
-        wait "$launcher" || code=$?
+        wait "$started" || code=$?
     done
     ((signal == 0)) || code=$((128 + signal))
     [[ -t 2 ]] || echo "launch.sh: ended with exit code $code, $(date)" >&2 || true
     exit "$code"
 }
 
-# end_launched terminate: SIGTERM to what the launcher started, or to itself if that is nothing yet or it is train.py
+# end_launched terminate: SIGTERM to train.py, or to a launcher that has not started it yet
 # end_launched kill: SIGKILL to all; workers of several processes are in sessions of their own, no group has them
 end_launched() {
     "$bin/python" -c 'import contextlib, psutil, sys
-launcher, how = psutil.Process(int(sys.argv[1])), sys.argv[2]
-workers = launcher.cmdline()[2:3] == ["launch"] and launcher.children()
-for process in workers or [launcher] if how == "terminate" else [launcher, *launcher.children(recursive=True)]:
+started, how = psutil.Process(int(sys.argv[1])), sys.argv[2]
+workers = started.cmdline()[2:3] == ["launch"] and started.children()  # of accelerate; train.py has other children
+for process in workers or [started] if how == "terminate" else [started, *started.children(recursive=True)]:
     with contextlib.suppress(psutil.NoSuchProcess):
-        getattr(process, how)()' "$launcher" "$1" || true
+        getattr(process, how)()' "$started" "$1" || true
 }
 
 # shellcheck source=launch_background.sh

@@ -37,7 +37,7 @@ def seconds_until(words: str, command: list[str], **env: str) -> float:
 
 
 def seconds_of_imports() -> dict[str, float]:
-    """Of each module after those before it, as a start of train.py imports them."""
+    """Of each module after those before it, as a start of train.py imports them; the last one only for DDP."""
     program = "import importlib, sys, time\nfor name in sys.argv[1:]:\n"
     program += "    start = time.perf_counter()\n    importlib.import_module(name)\n"
     program += "    print(time.perf_counter() - start)\n"

@@ -58,8 +58,9 @@ class ScaledOptimizer:
 
 
 class _Adam(Adam):
-    """torch's, with its methods as they were before torch decorated them: the decorators import its compiler, which
-    takes longer than all that a run does before its first step.
+    """torch's, with its methods as they were before torch decorated them.
+
+    The decorators import `torch._dynamo`, torch's compiler, which takes one to two seconds at each start.
     """
 
     add_param_group = inspect.unwrap(Adam.add_param_group)

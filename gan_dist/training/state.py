@@ -76,7 +76,7 @@ class TrainingState:
         make_global(self.generator)
         with warnings.catch_warnings():  # torch 2.14 deprecates the only name that Accelerate 1.15 can pass on
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
-            # Asked where to place a network, Accelerate imports torch.distributed.tensor, half a second, to find out.
+            # If it has to find out whether to place them, Accelerate imports torch.distributed.tensor: half a second.
             networks = self.generator, self.discriminator
             prepared_g, prepared_d = accelerator.prepare(*networks, device_placement=[True, True])
         if self.average:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVER = multiprocessing.get_context("forkserver")
-# torch._dynamo is what DDP imports.
+# A run of several processes imports torch._dynamo as well, for DDP.
 SERVER.set_forkserver_preload(["torch._dynamo", "gan_dist.training.trainer", "gan_dist.evaluation.evaluator"])
 MODULES = list(sys.path)  # before a test has changed it
 

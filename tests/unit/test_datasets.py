@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from gan_dist.data import cifar10
 from gan_dist.data.cifar10 import CLASSES, FOLDER
 from gan_dist.data.dataset import load_dataset
 from gan_dist.data.mnist import MissingError, load_images, load_labels
@@ -125,34 +124,33 @@ def test_mnist_of_another_size(tmp_path: Path) -> None:
     assert np.array_equal(data.labels, labels)
 
 
-def write_cifar(folder: Path, num: int) -> np.ndarray:
-    """CIFAR-10's files with `num` other images each -> the first image [3, 32, 32] of each."""
+def write_cifar(folder: Path) -> np.ndarray:
+    """CIFAR-10's files with other pixels -> the first image [3, 32, 32] of each."""
     folder.mkdir(parents=True)
     firsts = []
     for number, name in enumerate([*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"]):
-        records = np.random.default_rng(number).integers(0, 256, (num, 3073), dtype=np.uint8)
-        records[:, 0] = (np.arange(num) + number) % 10
+        records = np.random.default_rng(number).integers(0, 256, (10_000, 3073), dtype=np.uint8)
+        records[:, 0] = (np.arange(10_000) + number) % 10
         records.tofile(folder / name)
         firsts.append(records[0, 1:].reshape(3, 32, 32))
     return np.stack(firsts)
 
 
-@pytest.mark.seconds
-def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar10, "IMAGES", 1000)  # of 10,000
-    firsts = write_cifar(tmp_path / FOLDER, 1000)
+@pytest.mark.slow
+def test_cifar10(tmp_path: Path) -> None:
+    firsts = write_cifar(tmp_path / FOLDER)
     train, test = (load_dataset("cifar10", str(tmp_path), split) for split in ("train", "test"))
-    assert (train.images.shape, test.images.shape) == ((5_000, 3, 32, 32), (1_000, 3, 32, 32))
-    assert np.array_equal(train.images[::1000], firsts[:5])
+    assert (train.images.shape, test.images.shape) == ((50_000, 3, 32, 32), (10_000, 3, 32, 32))
+    assert np.array_equal(train.images[::10_000], firsts[:5])
     assert np.array_equal(test.images[0], firsts[5])
     assert train.labels is not None
-    assert train.labels[::1000].tolist() == [0, 1, 2, 3, 4]
+    assert train.labels[::10_000].tolist() == [0, 1, 2, 3, 4]
     assert train.class_names == CLASSES
-    (tmp_path / FOLDER / "data_batch_2.bin").write_bytes(bytes(1000 * 3073))
+    (tmp_path / FOLDER / "data_batch_2.bin").write_bytes(bytes(10_000 * 3073))
     with pytest.raises(UserError, match="its classes are not those of CIFAR-10; delete it"):
         load_dataset("cifar10", str(tmp_path))
     (tmp_path / FOLDER / "data_batch_2.bin").write_bytes(b"short")
-    with pytest.raises(UserError, match=r"data_batch_2.bin is damaged or .*: it has 5 bytes, not 3073000; delete it"):
+    with pytest.raises(UserError, match=r"data_batch_2.bin is damaged or .*: it has 5 bytes, not 30730000; delete it"):
         load_dataset("cifar10", str(tmp_path))
 
 
